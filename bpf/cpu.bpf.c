@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * cpu.bpf.c - the clock: at each tick of a CPU, what was running there?
+ *
+ * filter -> process -> kernel stack -> user stack -> store. Every way out names a counter, and the number of runs is
+ * counted apart, so that "runs = the sum of the outcomes" can fail if a path forgets to.
+ */
+#include "process.h"
+#include "store.h"
+#include "target.h"
+#include "unwind.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+const volatile bool ebprof_want_user = true;
+const volatile bool ebprof_want_kernel = true;
+const volatile bool ebprof_label_thread = true;
+const volatile bool ebprof_label_tid;
+const volatile bool ebprof_label_cpu;
+const volatile bool ebprof_capture;
+const volatile __u32 ebprof_max_frames = USER_FRAMES_DEFAULT;
+const volatile __u32 ebprof_ring_bytes = 4 << 20;
+const volatile struct stack_key ebprof_seed;
+
+/* All that a walk needs that does not fit the BPF stack. */
+struct scratch {
+	__u32 busy;
+	__u32 reserved;
+	struct process_id id;
+	struct process_entry entry;
+	struct count_key count;
+	__u64 kernel_pcs[KERNEL_FRAMES_MAX];
+	struct record_stack kernel_record;
+	__u64 kernel_frames[KERNEL_FRAMES_MAX];
+	struct walk walk;
+};
+
+/* Two per CPU: programs that can be interrupted by a tick walk stacks too. */
+enum { SCRATCH_SLOTS = 2 };
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SCRATCH_SLOTS);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} ebprof_scratch SEC(".maps");
+
+static __always_inline struct scratch *scratch_claim(void)
+{
+	for (__u32 i = 0; i < SCRATCH_SLOTS; i++) {
+		__u32 key = i;
+		struct scratch *s = bpf_map_lookup_elem(&ebprof_scratch, &key);
+
+		if (s && __sync_val_compare_and_swap(&s->busy, 0, 1) == 0)
+			return s;
+	}
+	return 0;
+}
+
+static __always_inline void scratch_release(struct scratch *s)
+{
+	__sync_lock_test_and_set(&s->busy, 0);
+}
+
+/* The image that runs, announced to the loader if it is new. 0 = s->id and s->entry are set. */
+static __always_inline int find_process(struct scratch *s, struct task_struct *task)
+{
+	s->id = process_id_of(task);
+	struct process_entry *held = bpf_map_lookup_elem(&ebprof_processes, &s->id);
+
+	if (held) {
+		s->entry = *held;
+		return 0;
+	}
+	struct process_entry fresh = {};
+	bool added = false;
+
+	if (process_add(&s->id, &fresh, &added))
+		return -1;
+	if (added)
+		process_announce(task, &s->id, &fresh, 0, 0, ORIGIN_SAMPLE);
+	s->entry = fresh;
+	return 0;
+}
+
+/* Field by field: clang 14 folds the copy of a whole volatile constant into its initial zeros. */
+static __always_inline struct stack_key read_seed(void)
+{
+	struct stack_key seed;
+
+	seed.hash[0] = ebprof_seed.hash[0];
+	seed.hash[1] = ebprof_seed.hash[1];
+	return seed;
+}
+
+/* The kernel's part, walked by the kernel itself; pcs become frames. Sets s->count.kernel. */
+static __always_inline void take_kernel_stack(struct scratch *s, struct bpf_perf_event_data *ctx)
+{
+	long bytes = bpf_get_stack(ctx, s->kernel_pcs, sizeof(s->kernel_pcs), 0);
+	__u32 nr = bytes > 0 ? (__u32)bytes / sizeof(__u64) : 0;
+	struct stack_key *key = &s->kernel_record.key;
+
+	if (nr > KERNEL_FRAMES_MAX)
+		nr = KERNEL_FRAMES_MAX;
+	if (!nr)
+		return;
+	if (nr == KERNEL_FRAMES_MAX)
+		counter_add(COUNTER_kernel_cut, 1);
+	struct stack_key seed = read_seed();
+
+	stack_key_start(key, &seed);
+	for (__u32 i = 0; i < KERNEL_FRAMES_MAX; i++) {
+		if (i >= nr)
+			break;
+		__u64 frame = frame_make(FRAME_KERNEL, i ? 0 : FRAME_EXACT, s->kernel_pcs[i]);
+
+		s->kernel_frames[i] = frame;
+		stack_key_add(key, frame);
+	}
+	stack_key_finish(key, 0);
+	s->kernel_record.type = RECORD_STACK;
+	s->kernel_record.nr_frames = nr;
+	s->kernel_record.process = s->entry.slot;
+	s->kernel_record.has_raw = 0;
+	s->kernel_record.is_kernel = 1;
+	s->count.kernel = *key;
+	store_body(&s->kernel_record, nr);
+}
+
+/* DWARF order from struct pt_regs. */
+static __always_inline void load_registers(struct walk *w, const struct pt_regs *regs)
+{
+	w->pc = regs->rip;
+	w->regs[DWARF_RAX] = regs->rax;
+	w->regs[DWARF_RDX] = regs->rdx;
+	w->regs[DWARF_RCX] = regs->rcx;
+	w->regs[DWARF_RBX] = regs->rbx;
+	w->regs[DWARF_RSI] = regs->rsi;
+	w->regs[DWARF_RDI] = regs->rdi;
+	w->regs[DWARF_RBP] = regs->rbp;
+	w->regs[DWARF_RSP] = regs->rsp;
+	w->regs[DWARF_R8] = regs->r8;
+	w->regs[DWARF_R9] = regs->r9;
+	w->regs[DWARF_R10] = regs->r10;
+	w->regs[DWARF_R11] = regs->r11;
+	w->regs[DWARF_R12] = regs->r12;
+	w->regs[DWARF_R13] = regs->r13;
+	w->regs[DWARF_R14] = regs->r14;
+	w->regs[DWARF_R15] = regs->r15;
+}
+
+struct walk_loop {
+	struct walk *walk;
+};
+
+static long walk_iteration(__u32 index, struct walk_loop *loop)
+{
+	struct walk *w = loop->walk;
+
+	return w ? walk_step(w) : 1;
+}
+
+/* The entry is one copy of a hash value that may have been replaced meanwhile: believed only if it is still there. */
+static __always_inline bool entry_unchanged(const struct scratch *s)
+{
+	const struct process_entry *held = bpf_map_lookup_elem(&ebprof_processes, &s->id);
+
+	return held && held->generation == s->entry.generation && held->first == s->entry.first &&
+	       held->count == s->entry.count && held->slot == s->entry.slot;
+}
+
+/* A pc outside all known mappings says that they are stale; once per set of mappings is enough to say it. */
+static __always_inline void report_no_mapping(struct scratch *s)
+{
+	struct record_no_mapping record = {
+		.type = RECORD_NO_MAPPING,
+		.process = s->entry.slot,
+		.time_ns = bpf_ktime_get_ns(),
+		.pc = s->walk.pc,
+		.id = s->id,
+		.generation = s->entry.generation,
+	};
+
+	ring_send(&record, sizeof(record), BPF_RB_NO_WAKEUP);
+}
+
+/* Walks from the first frame to a stop. */
+static __always_inline void walk_frames(struct walk *w, struct scratch *s, bool is_64bit)
+{
+	w->first_mapping = s->entry.first;
+	w->nr_mappings = s->entry.count;
+	w->max_frames = ebprof_max_frames;
+	if (w->max_frames > USER_FRAMES_MAX)
+		w->max_frames = USER_FRAMES_MAX;
+	struct stack_key seed = read_seed();
+
+	walk_start(w, &seed);
+	if (!s->entry.count || !is_64bit) {
+		w->has_raw = 1;
+		walk_append(w, frame_make(FRAME_RAW, FRAME_EXACT, w->pc));
+		walk_stop(w, is_64bit ? STOP_no_process_table : STOP_not_64bit, NO_MODULE);
+		return;
+	}
+	struct walk_loop loop = { .walk = w };
+
+	bpf_loop(USER_FRAMES_MAX + 1, walk_iteration, &loop, 0);
+	if (w->stop == STOP_walker_limit)
+		walk_stop(w, STOP_walker_limit, NO_MODULE);
+}
+
+/*
+ * A walk over mappings that were replaced on the way may mix two address spaces: only the pc where it began is kept.
+ * (The kernel may have reused the entry's memory while it was copied.)
+ */
+static __always_inline void restart_as_changed(struct walk *w, __u64 pc)
+{
+	struct stack_key seed = read_seed();
+
+	walk_start(w, &seed);
+	w->has_raw = 1;
+	walk_append(w, frame_make(FRAME_RAW, FRAME_EXACT, pc));
+	walk_stop(w, STOP_table_changed, NO_MODULE);
+}
+
+static __always_inline void note_first_complete(void)
+{
+	struct cpu_counters *counters = counters_get();
+
+	if (counters && !counters->first_complete_ns)
+		counters->first_complete_ns = bpf_ktime_get_ns();
+}
+
+/* The user's part. Sets s->count.user and the counters of how it ended. */
+static __always_inline void take_user_stack(struct scratch *s, struct task_struct *task)
+{
+	const struct pt_regs *regs = (const struct pt_regs *)bpf_task_pt_regs(task);
+	struct walk *w = &s->walk;
+	__u64 pc = regs->rip;
+
+	load_registers(w, regs);
+	walk_frames(w, s, regs->cs == USER_CS_64);
+	if (s->entry.count && !entry_unchanged(s))
+		restart_as_changed(w, pc);
+
+	counter_add(counter_of_stop(w->stop < NR_STOPS ? w->stop : STOP_walker_limit), 1);
+	if (w->stop == STOP_complete)
+		note_first_complete();
+	counter_add(COUNTER_user_frames, w->nr_frames);
+	if (w->nr_fp_frames) {
+		counter_add(COUNTER_fp_frames, w->nr_fp_frames);
+		counter_add(COUNTER_fp_stacks, 1);
+	}
+	if (w->overflow)
+		counter_add(COUNTER_frame_overflow, w->overflow);
+	if (w->stop == STOP_no_mapping)
+		report_no_mapping(s);
+	stack_key_finish(&w->key, w->has_raw ? s->entry.slot : 0);
+	w->record.type = RECORD_STACK;
+	w->record.nr_frames = w->nr_frames;
+	w->record.process = s->entry.slot;
+	w->record.has_raw = w->has_raw;
+	w->record.is_kernel = 0;
+	w->record.key = w->key;
+	s->count.user = w->key;
+	store_body(&w->record, w->nr_frames);
+}
+
+static __always_inline bool has_user_stack(const struct task_struct *task)
+{
+	return task->mm && !(task->flags & (PF_KTHREAD | PF_USER_WORKER));
+}
+
+/* Debugging: registers and stack as they were, beside the frames made of them. */
+static __always_inline void capture(struct scratch *s, struct task_struct *task, bool in_kernel)
+{
+	struct record_capture *record = bpf_ringbuf_reserve(&ebprof_ring, sizeof(*record), 0);
+
+	if (!record) {
+		counter_add(COUNTER_capture_failed, 1);
+		return;
+	}
+	const struct pt_regs *regs = (const struct pt_regs *)bpf_task_pt_regs(task);
+
+	load_registers(&s->walk, regs);
+	record->type = RECORD_CAPTURE;
+	record->process = s->entry.slot;
+	record->pid = task_pid_here(task->group_leader);
+	record->tid = task_pid_here(task);
+	record->nr_frames = s->walk.nr_frames;
+	record->stop = s->walk.stop;
+	record->in_kernel = in_kernel;
+	record->time_ns = bpf_ktime_get_ns();
+	bpf_probe_read_kernel(record->regs, sizeof(s->walk.regs), s->walk.regs);
+	record->regs[DWARF_RIP] = s->walk.pc;
+	bpf_probe_read_kernel(record->frames, sizeof(record->frames), s->walk.frames);
+
+	__u64 rsp = s->walk.regs[DWARF_RSP];
+	__u32 bytes = 0;
+
+	/* By 256 bytes: the top of the stack is rarely a whole page away. */
+	for (int i = 0; i < CAPTURE_STACK_MAX / 256; i++) {
+		if (bpf_probe_read_user(record->stack + i * 256, 256, (const void *)(rsp + i * 256)))
+			break;
+		bytes += 256;
+	}
+	record->stack_bytes = bytes;
+	bpf_ringbuf_submit(record, 0);
+}
+
+static __always_inline void set_labels(struct scratch *s, struct task_struct *task)
+{
+	s->count.process = s->entry.slot;
+	s->count.tid = ebprof_label_tid ? task_pid_here(task) : 0;
+	s->count.cpu = ebprof_label_cpu ? bpf_get_smp_processor_id() : NO_CPU;
+	s->count.reserved = 0;
+	if (ebprof_label_thread)
+		bpf_get_current_comm(s->count.thread, sizeof(s->count.thread));
+	else
+		__builtin_memset(s->count.thread, 0, sizeof(s->count.thread));
+}
+
+static __always_inline enum counter take_sample(struct bpf_perf_event_data *ctx, struct task_struct *task)
+{
+	bool in_kernel = (ctx->regs.cs & 3) == 0;
+	bool take_kernel = ebprof_want_kernel && in_kernel;
+	bool take_user = ebprof_want_user && has_user_stack(task);
+
+	if (!take_kernel && !take_user)
+		return COUNTER_filtered;
+	struct scratch *s = scratch_claim();
+
+	if (!s)
+		return COUNTER_lost_scratch;
+	enum counter outcome = COUNTER_lost_processes_full;
+
+	__builtin_memset(&s->count, 0, sizeof(s->count));
+	if (find_process(s, task) == 0) {
+		set_labels(s, task);
+		if (take_kernel)
+			take_kernel_stack(s, ctx);
+		if (take_user)
+			take_user_stack(s, task);
+		else
+			counter_add(COUNTER_user_absent, 1);
+		if (ebprof_capture && take_user)
+			capture(s, task, in_kernel);
+		outcome = store_count(&s->count);
+	}
+	scratch_release(s);
+	return outcome;
+}
+
+SEC("perf_event")
+int ebprof_clock(struct bpf_perf_event_data *ctx)
+{
+	struct cpu_counters *counters = counters_get();
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 now = bpf_ktime_get_ns();
+	enum counter outcome;
+
+	if (!counters)
+		return 0; /* cannot happen: an array's only entry */
+	if (!counters->first_ns)
+		counters->first_ns = now;
+	counters->last_ns = now;
+	counters->runs++;
+	if (task->pid == 0)
+		outcome = COUNTER_idle;
+	else if (!target_wanted(task))
+		outcome = COUNTER_filtered;
+	else
+		outcome = take_sample(ctx, task);
+	counter_add(outcome, 1);
+	return 0;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * process.bpf.c - the life of processes: what runs already (a task iterator), and fork, exec and exit of targets from
+ * then on. Targets are extended and closed here, in the kernel, so that no child is missed however short it lives.
+ */
+#include "process.h"
+#include "target.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+const volatile bool ebprof_targets_are_threads;
+const volatile bool ebprof_with_children = true;
+const volatile __u32 ebprof_pidns_inode;
+__u32 ebprof_next_slot;
+__s32 ebprof_nr_targets;
+
+struct ebprof_targets ebprof_targets SEC(".maps");
+struct ebprof_processes ebprof_processes SEC(".maps");
+struct ebprof_ring ebprof_ring SEC(".maps");
+struct ebprof_counters ebprof_counters SEC(".maps");
+
+SEC("iter/task")
+int ebprof_tasks(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+
+	if (!task)
+		return 0;
+	struct task_entry entry = {
+		.id = process_id_of(task),
+		.pid = task_pid_here(task->group_leader),
+		.tid = task->pid,
+		.ns_tid = task_pid_here(task),
+		.flags = task->flags & PF_KTHREAD ? TASK_IS_KTHREAD : 0,
+	};
+
+	bpf_probe_read_kernel(entry.comm, sizeof(entry.comm), task->group_leader->comm);
+	bpf_seq_write(ctx->meta->seq, &entry, sizeof(entry));
+	return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(ebprof_fork, struct task_struct *parent, struct task_struct *child)
+{
+	if (child->tgid == parent->tgid || ebprof_targets_are_threads || !ebprof_with_children)
+		return 0;
+	__u32 *held = target_find(parent);
+
+	/* A command that waits for its exec starts nothing that anybody asked for. */
+	if (!held || *held & TARGET_AWAIT_EXEC)
+		return 0;
+	__u32 key = child->tgid;
+	__u32 flags = 0;
+
+	if (bpf_map_update_elem(&ebprof_targets, &key, &flags, BPF_ANY)) {
+		counter_add(COUNTER_targets_full, 1);
+		return 0;
+	}
+	__sync_fetch_and_add(&ebprof_nr_targets, 1);
+
+	struct process_id parent_id = process_id_of(parent);
+	struct process_id id = process_id_of(child);
+	struct process_entry *parent_entry = bpf_map_lookup_elem(&ebprof_processes, &parent_id);
+	struct process_entry entry = {};
+	bool added;
+
+	if (parent_entry)
+		entry = *parent_entry;
+	if (process_add(&id, &entry, &added) == 0)
+		process_announce(child, &id, &entry, parent, &parent_id, ORIGIN_FORK);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(ebprof_exec, struct task_struct *task)
+{
+	__u32 *flags = target_find(task);
+
+	if (!flags)
+		return 0;
+	*flags &= ~TARGET_AWAIT_EXEC;
+
+	struct process_id id = process_id_of(task);
+	struct process_id replaced = id;
+	struct process_entry entry = {};
+	bool added;
+
+	replaced.exec_id--;
+	if (process_add(&id, &entry, &added) == 0)
+		process_announce(task, &id, &entry, 0, &replaced, ORIGIN_EXEC);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(ebprof_exit, struct task_struct *task)
+{
+	__u32 *held = target_find(task);
+
+	if (!held || (!ebprof_targets_are_threads && task->signal->live.counter != 0))
+		return 0;
+	__u32 key = target_key(task);
+	struct record_exit record = {
+		.type = RECORD_EXIT,
+		.pid = task_pid_here(task->group_leader),
+		.time_ns = bpf_ktime_get_ns(),
+		.id = process_id_of(task),
+	};
+
+	if (bpf_map_delete_elem(&ebprof_targets, &key) == 0)
+		__sync_fetch_and_add(&ebprof_nr_targets, -1);
+	counter_add(COUNTER_process_events, 1);
+	ring_send(&record, sizeof(record), BPF_RB_NO_WAKEUP);
+	return 0;
+}

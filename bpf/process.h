@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * process.h - which process image is this, and what does the loader have to know of it?
+ *
+ * An image is {tgid, start of the group leader, exec id}. The first program that meets one gives it a slot number and
+ * tells the loader; its mapping run is published later by the loader, or inherited at fork.
+ */
+#ifndef EBPROF_BPF_PROCESS_H
+#define EBPROF_BPF_PROCESS_H
+
+#include "maps.h"
+
+static __always_inline struct process_id process_id_of(struct task_struct *task)
+{
+	struct task_struct *leader = task->group_leader;
+	struct process_id id = {
+		.start_boottime_ns = leader->start_boottime,
+		.tgid = task->tgid,
+		.exec_id = (__u32)task->self_exec_id,
+	};
+
+	return id;
+}
+
+/* A task's number in the loader's pid namespace; 0 = it has none there. */
+static __always_inline __u32 task_pid_here(struct task_struct *task)
+{
+	struct pid *pid = task->thread_pid;
+	__u32 level = BPF_CORE_READ(pid, level);
+
+	for (__u32 i = 0; i < PID_LEVELS_MAX; i++) {
+		struct upid number;
+
+		if (i > level)
+			break;
+		if (bpf_core_read(&number, sizeof(number), &pid->numbers[i]))
+			break;
+		if (BPF_CORE_READ(number.ns, ns.inum) == ebprof_pidns_inode)
+			return number.nr;
+	}
+	return 0;
+}
+
+/* Tells the loader of an image. */
+static __always_inline void process_announce(struct task_struct *task, const struct process_id *id,
+					     const struct process_entry *entry, struct task_struct *parent,
+					     const struct process_id *parent_id, enum process_origin origin)
+{
+	struct record_process record = {
+		.type = RECORD_PROCESS,
+		.origin = origin,
+		.time_ns = bpf_ktime_get_ns(),
+		.id = *id,
+		.entry = *entry,
+		.pid = task_pid_here(task->group_leader),
+	};
+
+	if (parent_id)
+		record.parent = *parent_id;
+	if (parent)
+		record.parent_pid = task_pid_here(parent->group_leader);
+	bpf_probe_read_kernel(record.comm, sizeof(record.comm), task->group_leader->comm);
+	counter_add(COUNTER_process_events, 1);
+	/* An exec is what the loader has to answer at once: until then the image has no table. */
+	ring_send(&record, sizeof(record), origin == ORIGIN_EXEC ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+}
+
+/* Adds an image with a new slot and the mapping run given; *entry is what the map holds then. 0 = there. */
+static __always_inline int process_add(const struct process_id *id, struct process_entry *entry, bool *added)
+{
+	entry->slot = __sync_fetch_and_add(&ebprof_next_slot, 1);
+	*added = bpf_map_update_elem(&ebprof_processes, id, entry, BPF_NOEXIST) == 0;
+	if (*added)
+		return 0;
+	/* Another CPU was first, or the map is full. */
+	struct process_entry *held = bpf_map_lookup_elem(&ebprof_processes, id);
+
+	if (!held)
+		return -1;
+	*entry = *held;
+	return 0;
+}
+
+#endif

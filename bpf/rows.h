@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * rows.h - unwind rows: how a file's call-frame information looks to the walker.
+ *
+ * A file's .eh_frame says, for every instruction, how to find the caller's frame. Compiled, that is a sequence of
+ * rows "from this offset on, rule R", sorted by address. Text is cut into granules of 1 KiB; a granule has an index
+ * entry (where its rows are, and the rule that already holds at its first byte) and its rows of 4 bytes. So a lookup
+ * is: one index entry, a binary search in a few dozen bytes, one rule.
+ *
+ * Rules are few (some hundred per file, the same ones in most files), so rows carry a 16-bit rule number. Rule 0 is
+ * RULE_NONE in every table.
+ *
+ * Addresses here are module offsets: ELF virtual address minus the lowest PT_LOAD's (rounded down to a page).
+ *
+ * Registers carry their DWARF numbers for x86-64. (REG_* would be <signal.h>'s names.)
+ */
+#ifndef EBPROF_BPF_ROWS_H
+#define EBPROF_BPF_ROWS_H
+
+#include <linux/types.h>
+
+enum {
+	GRANULE_SHIFT = 10, /* 1 KiB of text */
+	GRANULE_SIZE = 1 << GRANULE_SHIFT,
+	GRANULE_ROWS_MAX = GRANULE_SIZE, /* at most one row per byte: 10 binary-search steps and one compare */
+	RULES_MAX = 1 << 14,             /* distinct rules in a run; rows that need more become RULE_UNSUPPORTED */
+};
+
+enum dwarf_register {
+	DWARF_RAX, DWARF_RDX, DWARF_RCX, DWARF_RBX, DWARF_RSI, DWARF_RDI, DWARF_RBP, DWARF_RSP,
+	DWARF_R8, DWARF_R9, DWARF_R10, DWARF_R11, DWARF_R12, DWARF_R13, DWARF_R14, DWARF_R15,
+	DWARF_RIP, NR_REGS,
+};
+
+struct unwind_row {
+	__u16 offset; /* from the start of the granule */
+	__u16 rule;   /* holds from here to the next row */
+};
+
+struct unwind_granule {
+	__u32 first_row; /* in a compiled table: index into its rows; when installed: place in the pool, in rows */
+	__u16 nr_rows;
+	__u16 rule; /* what holds at the granule's start, before its first row */
+};
+
+/* How the canonical frame address (the caller's rsp at the call) is found: unwind_rule.cfa. */
+enum unwind_cfa {
+	CFA_NONE,        /* no information about this code: the walker may try the frame pointer */
+	CFA_ROOT,        /* the return address is undefined: this is the outermost frame */
+	CFA_SIGNAL,      /* a signal trampoline: the interrupted registers are in the rt_sigframe at rsp */
+	CFA_UNSUPPORTED, /* there is information, but not of a form that fits here */
+	CFA_REGISTER,    /* reg + offset */
+	CFA_MEMORY,      /* *(reg + offset) + add */
+	CFA_PLT,         /* rsp + 8 + ((pc & 15) >= offset ? 8 : 0): the lazy-binding stubs' one expression */
+};
+
+/* How rbp and the return address of the caller are found: unwind_rule.rbp and .ra. */
+enum unwind_value {
+	VALUE_SAME,        /* unchanged (rbp only) */
+	VALUE_AT_CFA,      /* saved at CFA + offset */
+	VALUE_AT_REGISTER, /* saved at *reg* + offset */
+	VALUE_REGISTER,    /* reg + offset itself */
+	VALUE_UNDEFINED,   /* not recoverable: 0 */
+};
+
+struct unwind_rule {
+	__u8 cfa;     /* enum unwind_cfa */
+	__u8 cfa_reg; /* enum dwarf_register; other than rsp and rbp only a leaf's value is known */
+	__u8 rbp;     /* enum unwind_value */
+	__u8 rbp_reg;
+	__u8 ra; /* enum unwind_value */
+	__u8 ra_reg;
+	__s16 ra_offset;
+	__s32 cfa_offset;
+	__s16 cfa_add;
+	__s16 rbp_offset;
+};
+
+_Static_assert(sizeof(struct unwind_row) == 4, "a row is 4 bytes");
+_Static_assert(sizeof(struct unwind_granule) == 8, "an index entry is 8 bytes");
+_Static_assert(sizeof(struct unwind_rule) == 16, "a rule is 16 bytes, no padding: rules are compared as bytes");
+
+/* The rules with fixed meanings have these numbers in every table; others follow. */
+enum {
+	RULE_NONE,
+	RULE_ROOT,
+	RULE_SIGNAL,
+	RULE_UNSUPPORTED,
+	RULE_FIRST_FREE,
+};
+
+#endif

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * walk.h - the stack walker: from a thread's user registers to the frames of its callers.
+ *
+ * One step does this: find the mapping that holds pc; write the frame; find the row of the file's unwind table that
+ * covers pc; compute the canonical frame address (CFA: the caller's rsp at the call) from rsp or rbp by the row's
+ * rule; read the return address and the saved rbp relative to it. A return address points behind its call, possibly
+ * into the next function, so it is looked up one byte lower; the leaf, and a frame that a signal interrupted, are
+ * looked up where they are ("exact"). Where no row covers pc (JIT code, files without unwind information) one
+ * frame-pointer step is tried, and its result is taken only if it points into executable text.
+ *
+ * Stack memory is read in windows of up to 1 KiB inside one page: a read costs the same for 8 bytes as for 1,024.
+ *
+ * This file compiles for the kernel and for the host. Whoever includes it supplies the five functions declared below;
+ * all state is in struct walk, which in the kernel is a map value (the verifier follows values on the BPF stack one by
+ * one and would not finish).
+ */
+#ifndef EBPROF_BPF_WALK_H
+#define EBPROF_BPF_WALK_H
+
+#include "rows.h"
+#include "sample.h"
+#include "stacks.h"
+
+#ifdef __bpf__
+#define WALK_INLINE static __always_inline
+/* Keeps the compiler from proving away a mask that the verifier needs to see. */
+#define walk_opaque(value) asm volatile("" : "+r"(value))
+#else
+#define WALK_INLINE static inline
+#define walk_opaque(value) ((void)(value))
+#endif
+
+enum {
+	WALK_WINDOW = 1024,
+	WALK_LOOK_BACK = 64, /* saved registers lie just below the return address that is read first */
+	WALK_PAGE = 4096,
+	WALK_FP_FRAME_MAX = 1 << 20, /* a frame-pointer step that is longer is taken for garbage */
+	WALK_MAPPING_STEPS = 17,     /* binary search over at most MAPPINGS_MAX slots */
+	WALK_ROW_STEPS = 10,         /* over at most GRANULE_ROWS_MAX rows */
+};
+
+struct walk {
+	/* The current frame. */
+	__u64 pc;
+	__u64 regs[16];    /* by DWARF number; only rsp and rbp are known unless has_all_regs */
+	__u64 frame_flags; /* FRAME_EXACT and FRAME_BY_FP, of pc */
+	__u32 has_all_regs;
+
+	/* The process's run of mapping slots. */
+	__u32 first_mapping;
+	__u32 nr_mappings;
+
+	/* The last mapping met and its module's table. */
+	__u32 module;
+	__u64 mapping_start;
+	__u64 mapping_size; /* 0 = none yet */
+	__u64 mapping_offset;
+	struct module_table table;
+
+	/* Stack memory read last. */
+	__u64 window_start;
+	__u64 window_size; /* bytes, 0 = nothing */
+	__u64 window[WALK_WINDOW / 8];
+
+	/* The result. */
+	struct stack_key key;
+	__u32 max_frames; /* 1..USER_FRAMES_MAX */
+	__u32 nr_frames;
+	__u32 stop; /* enum stop */
+	__u32 has_raw;
+	__u32 nr_fp_frames;
+	__u32 overflow; /* frames that did not fit their fields */
+	struct record_stack record; /* here so that record and frames leave together */
+	__u64 frames[STACK_FRAMES_MAX + 1];
+};
+
+/* Supplied by the includer. Pointers may be NULL for an index out of range. */
+WALK_INLINE const struct mapping_slot *walk_get_mapping(__u32 index);
+WALK_INLINE const struct module_table *walk_get_module(__u32 module);
+WALK_INLINE const void *walk_get_segment(__u32 segment); /* POOL_SEGMENT_SIZE bytes */
+WALK_INLINE const struct unwind_rule *walk_get_rule(__u32 rule);
+WALK_INLINE int walk_read_user(void *buffer, __u32 size_bytes, __u64 address); /* 0 = read */
+
+WALK_INLINE void walk_append(struct walk *w, __u64 frame)
+{
+	__u32 n = w->nr_frames;
+
+	if (n > STACK_FRAMES_MAX)
+		return;
+	w->frames[n] = frame;
+	w->nr_frames = n + 1;
+	stack_key_add(&w->key, frame);
+}
+
+/* Ends the walk: complete and ended stacks as they are, others with a pseudo-frame. Returns 1 for the loop. */
+WALK_INLINE int walk_stop(struct walk *w, enum stop stop, __u32 module)
+{
+	w->stop = stop;
+	if (stop > STOP_absent)
+		walk_append(w, frame_make_stop(stop, module));
+	return 1;
+}
+
+/* Makes the mapping that holds pc the current one; false when there is none. */
+WALK_INLINE int walk_find_mapping(struct walk *w, __u64 pc)
+{
+	if (pc - w->mapping_start < w->mapping_size)
+		return 1;
+
+	__u32 low = w->first_mapping;
+	__u32 length = w->nr_mappings;
+
+	for (int step = 0; step < WALK_MAPPING_STEPS; step++) {
+		if (length <= 1)
+			break;
+		__u32 half = length >> 1;
+		const struct mapping_slot *middle = walk_get_mapping(low + half);
+
+		if (!middle)
+			return 0;
+		low += middle->start <= pc ? half : 0;
+		length -= half;
+	}
+	const struct mapping_slot *slot = length ? walk_get_mapping(low) : 0;
+
+	if (!slot || pc < slot->start || pc >= slot->end)
+		return 0;
+	w->mapping_start = slot->start;
+	w->mapping_size = slot->end - slot->start;
+	w->mapping_offset = slot->offset;
+	if (w->module != slot->module) {
+		const struct module_table *table = walk_get_module(slot->module);
+
+		w->module = slot->module;
+		w->table.state = MODULE_NO_INFO; /* anonymous memory */
+		if (table) {
+			/* The loader writes the state last, so it is read first. */
+			__u32 state = *(const volatile __u32 *)&table->state;
+
+			w->table = *table;
+			w->table.state = state;
+		}
+	}
+	return 1;
+}
+
+/* The rule for a module offset, RULE_NONE outside the table. */
+WALK_INLINE __u32 walk_find_rule(const struct walk *w, __u64 offset)
+{
+	__u64 granule = (offset - w->table.start) >> GRANULE_SHIFT;
+
+	if (offset < w->table.start || granule >= w->table.nr_granules)
+		return RULE_NONE;
+
+	__u32 place = w->table.index + (__u32)granule;
+	const struct unwind_granule *index = walk_get_segment(place >> (POOL_SEGMENT_SHIFT - 3));
+
+	if (!index)
+		return RULE_NONE;
+	place &= POOL_SEGMENT_SIZE / sizeof(*index) - 1;
+	walk_opaque(place);
+	struct unwind_granule entry = index[place & (POOL_SEGMENT_SIZE / sizeof(*index) - 1)];
+
+	if (!entry.nr_rows)
+		return entry.rule;
+	const struct unwind_row *rows = walk_get_segment(entry.first_row >> (POOL_SEGMENT_SHIFT - 2));
+
+	if (!rows)
+		return RULE_NONE;
+	/* Branch-free: the number of paths that the verifier has to follow stays one. */
+	const __u32 mask = POOL_SEGMENT_SIZE / sizeof(*rows) - 1;
+	__u64 want = offset & (GRANULE_SIZE - 1);
+	__u64 low = entry.first_row;
+	__u64 length = entry.nr_rows;
+
+	for (int step = 0; step < WALK_ROW_STEPS; step++) {
+		if (length <= 1)
+			break;
+		__u64 half = length >> 1;
+		__u64 at = low + half;
+
+		walk_opaque(at);
+		at &= mask;
+		/* All ones when the row starts at or before `want`. */
+		__u64 before = (__u64)((__s64)(rows[at].offset - want - 1) >> 63);
+
+		walk_opaque(before);
+		low += half & before;
+		length -= half;
+	}
+	walk_opaque(low);
+	struct unwind_row row = rows[low & mask];
+
+	return row.offset <= want ? row.rule : entry.rule;
+}
+
+/* One word of the user's stack. 0 = read. */
+WALK_INLINE int walk_read_word(struct walk *w, __u64 address, __u64 *ret)
+{
+	__u64 at = address - w->window_start;
+
+	if (at + 8 > w->window_size || at + 8 < 8) {
+		__u64 page = address & ~(__u64)(WALK_PAGE - 1);
+		__u64 start = (address - WALK_LOOK_BACK) & ~7ull;
+
+		if (start < page)
+			start = page;
+		__u64 size = page + WALK_PAGE - start;
+
+		if (size > WALK_WINDOW)
+			size = WALK_WINDOW;
+		walk_opaque(size);
+		if (size < 8 || size > WALK_WINDOW)
+			return 1;
+		w->window_size = 0;
+		if (walk_read_user(w->window, (__u32)size, start))
+			return 1;
+		w->window_start = start;
+		w->window_size = size;
+		at = address - start;
+		if (at + 8 > size)
+			return 1;
+	}
+	at >>= 3;
+	walk_opaque(at);
+	*ret = w->window[at & (WALK_WINDOW / 8 - 1)];
+	return 0;
+}
+
+/* Goes on in the caller. */
+WALK_INLINE int walk_enter_caller(struct walk *w, __u64 pc, __u64 rsp, __u64 rbp, __u64 flags)
+{
+	if (!pc)
+		return walk_stop(w, STOP_ended, 0);
+	w->pc = pc;
+	w->regs[DWARF_RSP] = rsp;
+	w->regs[DWARF_RBP] = rbp;
+	w->frame_flags = flags;
+	w->has_all_regs = 0;
+	return 0;
+}
+
+/* The frame-pointer convention: rbp points at {caller's rbp, return address}. */
+WALK_INLINE int walk_by_frame_pointer(struct walk *w)
+{
+	__u64 rbp = w->regs[DWARF_RBP];
+	__u64 pc, caller_rbp;
+	__u32 module = w->module;
+
+	if (!rbp)
+		return walk_stop(w, STOP_ended, 0);
+	if ((rbp & 7) || rbp - w->regs[DWARF_RSP] >= WALK_FP_FRAME_MAX)
+		return walk_stop(w, STOP_no_unwind_info, module);
+	if (walk_read_word(w, rbp, &caller_rbp) || walk_read_word(w, rbp + 8, &pc))
+		return walk_stop(w, STOP_no_unwind_info, module);
+	/* A guess is believed only when it leads into code. */
+	if (pc && !walk_find_mapping(w, pc - 1))
+		return walk_stop(w, STOP_no_unwind_info, module);
+	w->nr_fp_frames++;
+	return walk_enter_caller(w, pc, rbp + 16, caller_rbp, FRAME_BY_FP);
+}
+
+/*
+ * The trampoline that a signal handler returns to: rsp points at the kernel's ucontext, whose mcontext starts 40 bytes
+ * in (Linux uapi asm/sigcontext.h: r8-r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip).
+ */
+WALK_INLINE int walk_signal_frame(struct walk *w)
+{
+	static const __u8 order[17] = { DWARF_R8,  DWARF_R9,  DWARF_R10, DWARF_R11, DWARF_R12, DWARF_R13, DWARF_R14, DWARF_R15, DWARF_RDI,
+		                        DWARF_RSI, DWARF_RBP, DWARF_RBX, DWARF_RDX, DWARF_RAX, DWARF_RCX, DWARF_RSP, DWARF_RIP };
+	__u64 context = w->regs[DWARF_RSP] + 40;
+
+	if (context & 7)
+		return walk_stop(w, STOP_bad_frame, w->module);
+	for (int i = 0; i < 17; i++) {
+		__u64 value;
+
+		if (walk_read_word(w, context + 8 * i, &value))
+			return walk_stop(w, STOP_unreadable, w->module);
+		if (order[i] == DWARF_RIP)
+			w->pc = value;
+		else
+			w->regs[order[i] & 15] = value;
+	}
+	w->frame_flags = FRAME_EXACT;
+	w->has_all_regs = 1;
+	return 0;
+}
+
+/* The value of a register in the current frame; 0 = known. */
+WALK_INLINE int walk_register(const struct walk *w, __u32 reg, __u64 *ret)
+{
+	if (reg != DWARF_RSP && reg != DWARF_RBP && !w->has_all_regs)
+		return 1;
+	reg &= 15;
+	walk_opaque(reg);
+	*ret = w->regs[reg & 15];
+	return 0;
+}
+
+/* Computes the CFA by the rule; returns the stop that it meets, or STOP_complete for none. */
+WALK_INLINE enum stop walk_cfa(struct walk *w, const struct unwind_rule *rule, __u64 *ret)
+{
+	__u64 base;
+
+	if (rule->cfa == CFA_PLT) {
+		*ret = w->regs[DWARF_RSP] + 8 + ((__s64)(w->pc & 15) >= rule->cfa_offset ? 8 : 0);
+		return STOP_complete;
+	}
+	if (walk_register(w, rule->cfa_reg, &base))
+		return STOP_leaf_register;
+	base += (__s64)rule->cfa_offset;
+	if (rule->cfa == CFA_MEMORY) {
+		if (walk_read_word(w, base & ~7ull, &base))
+			return STOP_unreadable;
+		base += (__s64)rule->cfa_add;
+	}
+	*ret = base;
+	/* Stacks grow down: a caller's frame lies strictly above. */
+	if ((base & 7) || base <= w->regs[DWARF_RSP])
+		return STOP_bad_frame;
+	return STOP_complete;
+}
+
+/* One of the two values that a rule restores. */
+WALK_INLINE enum stop walk_value(struct walk *w, __u32 how, __u32 reg, __s64 offset, __u64 cfa, __u64 *ret)
+{
+	__u64 base = cfa;
+
+	if (how == VALUE_UNDEFINED) {
+		*ret = 0;
+		return STOP_complete;
+	}
+	if (how != VALUE_AT_CFA && walk_register(w, reg, &base))
+		return STOP_leaf_register;
+	base += offset;
+	if (how == VALUE_REGISTER) {
+		*ret = base;
+		return STOP_complete;
+	}
+	if (base & 7)
+		return STOP_bad_frame;
+	return walk_read_word(w, base, ret) ? STOP_unreadable : STOP_complete;
+}
+
+WALK_INLINE int walk_by_rule(struct walk *w, const struct unwind_rule *rule)
+{
+	__u64 cfa, pc, rbp = w->regs[DWARF_RBP];
+	enum stop stop = walk_cfa(w, rule, &cfa);
+
+	if (stop != STOP_complete)
+		return walk_stop(w, stop, w->module);
+	stop = walk_value(w, rule->ra, rule->ra_reg, rule->ra_offset, cfa, &pc);
+	if (stop != STOP_complete)
+		return walk_stop(w, stop, w->module);
+	if (rule->rbp != VALUE_SAME) {
+		stop = walk_value(w, rule->rbp, rule->rbp_reg, rule->rbp_offset, cfa, &rbp);
+		if (stop != STOP_complete)
+			return walk_stop(w, stop, w->module);
+	}
+	return walk_enter_caller(w, pc, cfa, rbp, 0);
+}
+
+/* Writes the frame of pc, which lies in the current mapping. */
+WALK_INLINE __u64 walk_append_frame(struct walk *w, __u64 lookup_pc)
+{
+	__u64 offset = lookup_pc - w->mapping_start + w->mapping_offset;
+	__u64 pc_offset = offset + (w->pc - lookup_pc);
+
+	if (w->module >= MODULES_MAX || pc_offset > FRAME_OFFSET_MASK) {
+		w->overflow += w->module != NO_MODULE;
+		w->has_raw = 1;
+		walk_append(w, frame_make(FRAME_RAW, w->frame_flags, w->pc));
+	} else {
+		walk_append(w, frame_make_file(w->module, pc_offset, w->frame_flags));
+	}
+	return offset;
+}
+
+/* One frame. 0 = go on, 1 = the walk is over and w->stop says why. */
+WALK_INLINE int walk_step(struct walk *w)
+{
+	__u64 lookup_pc = w->pc - !(w->frame_flags & FRAME_EXACT);
+
+	if (w->nr_frames >= w->max_frames)
+		return walk_stop(w, STOP_too_deep, NO_MODULE);
+	if (!walk_find_mapping(w, lookup_pc)) {
+		w->has_raw = 1;
+		walk_append(w, frame_make(FRAME_RAW, w->frame_flags, w->pc));
+		return walk_stop(w, STOP_no_mapping, NO_MODULE);
+	}
+	__u64 offset = walk_append_frame(w, lookup_pc);
+
+	if (w->table.state == MODULE_PENDING)
+		return walk_stop(w, STOP_no_file_table, w->module);
+	if (w->table.state != MODULE_READY)
+		return walk_by_frame_pointer(w);
+
+	const struct unwind_rule *rule = walk_get_rule(walk_find_rule(w, offset));
+
+	if (!rule)
+		return walk_stop(w, STOP_unsupported_rule, w->module);
+	switch (rule->cfa) {
+	case CFA_ROOT:
+		return walk_stop(w, STOP_complete, 0);
+	case CFA_NONE:
+		return walk_by_frame_pointer(w);
+	case CFA_SIGNAL:
+		return walk_signal_frame(w);
+	case CFA_UNSUPPORTED:
+		return walk_stop(w, STOP_unsupported_rule, w->module);
+	default:
+		return walk_by_rule(w, rule);
+	}
+}
+
+/* Prepares a walk; the caller has set pc, regs, first_mapping, nr_mappings and max_frames. */
+WALK_INLINE void walk_start(struct walk *w, const struct stack_key *seed)
+{
+	stack_key_start(&w->key, seed);
+	w->frame_flags = FRAME_EXACT;
+	w->has_all_regs = 1;
+	w->module = ~0u;
+	w->mapping_size = 0;
+	w->window_size = 0;
+	w->nr_frames = 0;
+	w->stop = STOP_walker_limit;
+	w->has_raw = 0;
+	w->nr_fp_frames = 0;
+	w->overflow = 0;
+}
+
+#endif
