@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * unwind_patches.c - finds signal trampolines and the entry point.
+ *
+ * A signal handler returns to code of fixed bytes, "mov $15,%rax; syscall" (rt_sigreturn), at which rsp points at
+ * what the kernel saved, whoever wrote the code and whatever was said about it. A return address is looked up one byte
+ * lower, and the handler's return address is the trampoline's first byte, so the byte before belongs to it.
+ *
+ * The entry point was called by nobody: it is where a stack ends. Where libc says so by an undefined return address
+ * there is nothing to do; often it says nothing. But not every e_entry is one: linkers used to point that of a shared
+ * library at the start of its code, whatever function that is. So it counts in files that can be executed, and in
+ * the dynamic linker, which can be told by the first thing that it does: handing the initial stack pointer on.
+ */
+#include "unwind_patches.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "memory.h"
+#include "object_private.h"
+
+enum {
+	CHUNK_BYTES = 256 << 10,
+	ENTRY_MAX_BYTES = 256, /* of an entry point that no function covers */
+	ENTRY_PROLOGUE_BYTES = 16,
+};
+
+static const uint8_t TRAMPOLINE[] = {0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05};
+static const uint8_t MOV_RSP_RDI[] = {0x48, 0x89, 0xe7};
+
+static void add_patch(struct rule_patches *patches, uint64_t start, uint64_t end, uint32_t rule)
+{
+	*vector_push(&patches->list) = (struct rule_patch){
+		.start = (uint32_t)start,
+		.end = (uint32_t)end,
+		.rule = rule,
+	};
+}
+
+/* Adds the trampolines that begin in a piece of code; base is the piece's distance from the origin. */
+static void scan_piece(const uint8_t *code, size_t size, uint64_t base, struct rule_patches *patches)
+{
+	const uint8_t *end = code + size;
+	const uint8_t *found = code;
+
+	while ((found = memmem(found, (size_t)(end - found), TRAMPOLINE, sizeof(TRAMPOLINE)))) {
+		uint64_t start = base + (uint64_t)(found - code);
+
+		add_patch(patches, start ? start - 1 : 0, start + sizeof(TRAMPOLINE), RULE_SIGNAL);
+		found += sizeof(TRAMPOLINE);
+	}
+}
+
+static int find_trampolines(const struct object *object, const struct object_segment *segment, uint64_t base,
+			    struct rule_patches *patches)
+{
+	_cleanup_free_ uint8_t *chunk = memory_zalloc(CHUNK_BYTES, 1);
+	const size_t overlap = sizeof(TRAMPOLINE) - 1;
+
+	for (uint64_t at = 0; segment->file_size - at > overlap; at += CHUNK_BYTES - overlap) {
+		uint64_t rest = segment->file_size - at;
+		size_t size = rest < CHUNK_BYTES ? rest : CHUNK_BYTES;
+		int err = object_read(object, segment->file_offset + at, chunk, size);
+
+		if (err)
+			return err;
+		scan_piece(chunk, size, base + at, patches);
+		if (size == rest)
+			break;
+	}
+	return 0;
+}
+
+static const struct object_segment *find_segment(const struct object_info *info, uint64_t file_addr)
+{
+	for (uint32_t i = 0; i < info->nr_segments; i++) {
+		const struct object_segment *segment = &info->segments[i];
+
+		if (file_addr >= segment->file_addr && file_addr - segment->file_addr < segment->file_size)
+			return segment;
+	}
+	return NULL;
+}
+
+static bool is_entry_real(const struct object *object)
+{
+	const struct object_info *info = object_info(object);
+	uint8_t code[ENTRY_PROLOGUE_BYTES];
+
+	if (info->is_executable)
+		return true;
+	return object_read_addr(object, info->entry_addr, code, sizeof(code)) == 0 &&
+	       memmem(code, sizeof(code), MOV_RSP_RDI, sizeof(MOV_RSP_RDI));
+}
+
+/* The rule that a function has at a place inside of it. */
+static uint32_t rule_at(const struct row_range *range, const struct rule_rows *rows, uint32_t place)
+{
+	const struct rule_row *row = &rows->list.data[range->first_row];
+	const struct rule_row *end = row + range->nr_rows;
+
+	while (row + 1 < end && row[1].start <= place)
+		row++;
+	return row->rule;
+}
+
+static void add_entry(const struct row_ranges *ranges, const struct rule_rows *rows, uint32_t entry, uint64_t limit,
+		      struct rule_patches *patches)
+{
+	const struct row_range *covering = NULL;
+
+	if (limit > (uint64_t)entry + ENTRY_MAX_BYTES)
+		limit = (uint64_t)entry + ENTRY_MAX_BYTES;
+	for (size_t i = 0; i < ranges->list.nr; i++) {
+		const struct row_range *range = &ranges->list.data[i];
+
+		if (range->start > entry) {
+			if (range->start < limit)
+				limit = range->start;
+		} else if (range->end > entry && (!covering || range->start > covering->start)) {
+			covering = range;
+		}
+	}
+	if (!covering)
+		add_patch(patches, entry, limit, RULE_ROOT);
+	else if (rule_at(covering, rows, entry) != RULE_ROOT)
+		add_patch(patches, covering->start, covering->end, RULE_ROOT);
+}
+
+int unwind_patches_find(const struct object *object, uint64_t origin_addr, const struct row_ranges *ranges,
+			const struct rule_rows *rows, struct rule_patches *patches)
+{
+	const struct object_info *info = object_info(object);
+
+	for (uint32_t i = 0; i < info->nr_segments; i++) {
+		const struct object_segment *segment = &info->segments[i];
+		int err = find_trampolines(object, segment, segment->file_addr - origin_addr, patches);
+
+		if (err)
+			return err;
+	}
+	const struct object_segment *segment = find_segment(info, info->entry_addr);
+
+	if (info->entry_addr && segment && is_entry_real(object))
+		add_entry(ranges, rows, (uint32_t)(info->entry_addr - origin_addr),
+			  segment->file_addr + segment->file_size - origin_addr, patches);
+	return 0;
+}

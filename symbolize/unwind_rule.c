@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * unwind_rule.c - which of the walker's few rules is this frame?
+ *
+ * The walker takes the CFA for the caller's rsp, so code that says otherwise (context switches, mostly) is unsupported
+ * rather than followed to a wrong stack. The same goes for every value that a rule has no room for.
+ *
+ * "CFA + n" as a value (not as an address) has no form of its own; where the CFA is a register plus an offset it is
+ * that register plus another offset.
+ */
+#include "unwind_rule.h"
+
+/* One column as {kind, register, offset}; false: it has no such form. */
+struct value {
+	enum unwind_value kind;
+	uint8_t reg;
+	int16_t offset;
+};
+
+static bool set_value(enum unwind_value kind, uint8_t reg, int64_t offset, struct value *ret)
+{
+	if (offset < INT16_MIN || offset > INT16_MAX)
+		return false;
+	*ret = (struct value){.kind = kind, .reg = reg, .offset = (int16_t)offset};
+	return true;
+}
+
+static bool value_of_term(const struct frame_term *term, const struct frame_term *cfa, struct value *ret)
+{
+	int64_t offset;
+
+	switch ((enum frame_term_kind)term->kind) {
+	case TERM_SAME:
+		return set_value(VALUE_SAME, 0, 0, ret);
+	case TERM_UNDEFINED:
+		return set_value(VALUE_UNDEFINED, 0, 0, ret);
+	case TERM_REGISTER:
+		return set_value(VALUE_REGISTER, term->reg, term->offset, ret);
+	case TERM_MEMORY:
+		return term->add == 0 && set_value(VALUE_AT_REGISTER, term->reg, term->offset, ret);
+	case TERM_AT_CFA:
+		return term->add == 0 && set_value(VALUE_AT_CFA, 0, term->offset, ret);
+	case TERM_CFA:
+		return cfa->kind == TERM_REGISTER && !__builtin_add_overflow(cfa->offset, term->offset, &offset) &&
+		       set_value(VALUE_REGISTER, cfa->reg, offset, ret);
+	case TERM_UNKNOWN:
+	case TERM_CONSTANT:
+	case TERM_PLT:
+		return false;
+	}
+	return false;
+}
+
+static bool set_cfa(const struct frame_term *cfa, struct unwind_rule *rule)
+{
+	if (cfa->offset < INT32_MIN || cfa->offset > INT32_MAX || cfa->add < INT16_MIN || cfa->add > INT16_MAX)
+		return false;
+	switch ((enum frame_term_kind)cfa->kind) {
+	case TERM_REGISTER:
+		rule->cfa = CFA_REGISTER;
+		break;
+	case TERM_MEMORY:
+		rule->cfa = CFA_MEMORY;
+		break;
+	case TERM_PLT:
+		rule->cfa = CFA_PLT;
+		break;
+	case TERM_UNKNOWN:
+	case TERM_SAME:
+	case TERM_UNDEFINED:
+	case TERM_CONSTANT:
+	case TERM_CFA:
+	case TERM_AT_CFA:
+		return false;
+	}
+	rule->cfa_reg = cfa->reg;
+	rule->cfa_offset = (int32_t)cfa->offset;
+	rule->cfa_add = (int16_t)cfa->add;
+	return true;
+}
+
+/* Whether the caller's rsp is the CFA. */
+static bool rsp_is_cfa(const struct frame_term *rsp, const struct frame_term *cfa)
+{
+	if (rsp->kind == TERM_CFA)
+		return rsp->offset == 0;
+	return rsp->kind == cfa->kind && rsp->reg == cfa->reg && rsp->offset == cfa->offset && rsp->add == cfa->add;
+}
+
+struct unwind_rule unwind_rule_make(const struct frame_state *state)
+{
+	static const struct unwind_rule unsupported = {.cfa = CFA_UNSUPPORTED};
+	const struct frame_term *ra = &state->columns[COLUMN_RA];
+	struct unwind_rule rule = {0};
+	struct value value;
+
+	if (ra->kind == TERM_UNDEFINED)
+		return (struct unwind_rule){.cfa = CFA_ROOT};
+	if (!rsp_is_cfa(&state->columns[COLUMN_RSP], &state->cfa) || !set_cfa(&state->cfa, &rule))
+		return unsupported;
+	if (!value_of_term(ra, &state->cfa, &value) || value.kind == VALUE_SAME)
+		return unsupported;
+	rule.ra = (uint8_t)value.kind;
+	rule.ra_reg = value.reg;
+	rule.ra_offset = value.offset;
+	if (!value_of_term(&state->columns[COLUMN_RBP], &state->cfa, &value))
+		return unsupported;
+	rule.rbp = (uint8_t)value.kind;
+	rule.rbp_reg = value.reg;
+	rule.rbp_offset = value.offset;
+	return rule;
+}
+
+void unwind_rules_init(struct unwind_rules *rules)
+{
+	static const struct unwind_rule fixed[RULE_FIRST_FREE] = {
+		[RULE_NONE] = {.cfa = CFA_NONE},
+		[RULE_ROOT] = {.cfa = CFA_ROOT},
+		[RULE_SIGNAL] = {.cfa = CFA_SIGNAL},
+		[RULE_UNSUPPORTED] = {.cfa = CFA_UNSUPPORTED},
+	};
+
+	*rules = (struct unwind_rules){0};
+	table_init(&rules->index, sizeof(struct unwind_rule));
+	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
+		unwind_rules_intern(rules, &fixed[i]);
+}
+
+void unwind_rules_deinit(struct unwind_rules *rules)
+{
+	vector_free(&rules->list);
+	table_deinit(&rules->index);
+}
+
+uint16_t unwind_rules_intern(struct unwind_rules *rules, const struct unwind_rule *rule)
+{
+	uint32_t number;
+	bool added;
+
+	if (rules->list.nr == RULES_MAX)
+		return table_get(&rules->index, rule, &number) ? (uint16_t)number : RULE_UNSUPPORTED;
+	number = table_intern(&rules->index, rule, (uint32_t)rules->list.nr, &added);
+	if (added)
+		*vector_push(&rules->list) = *rule;
+	return (uint16_t)number;
+}
