@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "modules.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "message.h"
+#include "sample.h"
+
+/* Keys are compared as bytes, so both are packed. */
+struct build_id_key {
+	uint8_t size;
+	uint8_t bytes[BUILD_ID_MAX];
+};
+struct inode_key {
+	uint64_t inode;
+	uint32_t major, minor;
+};
+
+enum { VDSO_MAX = 64 << 10, PAGE_BYTES = 4096 };
+
+void modules_init(struct modules *modules, struct reader *reader, uint32_t max)
+{
+	memset(modules, 0, sizeof(*modules));
+	modules->reader = reader;
+	modules->max = max < MODULES_MAX ? max : MODULES_MAX;
+	modules->vdso = NO_MODULE;
+	table_init(&modules->build_ids, sizeof(struct build_id_key));
+	table_init(&modules->inodes, sizeof(struct inode_key));
+}
+
+void modules_deinit(struct modules *modules)
+{
+	for (size_t i = 0; i < modules->list.nr; i++) {
+		if (modules->list.data[i].fd >= 0)
+			close(modules->list.data[i].fd);
+		free(modules->list.data[i].path);
+	}
+	vector_free(&modules->list);
+	table_deinit(&modules->build_ids);
+	table_deinit(&modules->inodes);
+}
+
+const char *module_name(const struct module *module)
+{
+	const char *slash = strrchr(module->path, '/');
+
+	return slash && slash[1] ? slash + 1 : module->path;
+}
+
+bool module_offset_of(const struct module *module, uint64_t file_offset, uint64_t *ret)
+{
+	if (!module->is_elf) {
+		*ret = file_offset;
+		return true;
+	}
+	for (uint32_t i = 0; i < module->info.nr_segments; i++) {
+		const struct object_segment *segment = &module->info.segments[i];
+		uint64_t first = segment->file_offset & ~(uint64_t)(PAGE_BYTES - 1);
+
+		/* The kernel maps whole pages, so a mapping may begin before its segment. */
+		if (file_offset >= first && file_offset < segment->file_offset + segment->file_size) {
+			*ret = file_offset - segment->file_offset + segment->file_addr - module->info.base_addr;
+			return true;
+		}
+	}
+	return false;
+}
+
+static struct build_id_key build_id_key(const uint8_t *bytes, uint8_t size)
+{
+	struct build_id_key key = { .size = size < BUILD_ID_MAX ? size : BUILD_ID_MAX };
+
+	memcpy(key.bytes, bytes, key.size);
+	return key;
+}
+
+/*
+ * Opens a regular file for reading, whatever stands at the path: a device or FIFO that a process mapped must neither
+ * be opened (that has effects) nor waited for.
+ */
+static int open_regular(const char *path)
+{
+	_cleanup_close_ int handle = open(path, O_PATH | O_CLOEXEC);
+	char self[64];
+	struct stat st;
+
+	if (handle < 0)
+		return -errno;
+	if (fstat(handle, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", handle);
+	int fd = open(self, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int open_mapped(const struct module_source *source)
+{
+	char link[96];
+
+	snprintf(link, sizeof(link), "/proc/%d/map_files/%llx-%llx", source->pid, (unsigned long long)source->start,
+		 (unsigned long long)source->end);
+	return open_regular(link);
+}
+
+/* Through the path, believed only if it is still the same file. */
+static int open_by_path(const struct module_source *source, struct reader *reader)
+{
+	_cleanup_free_ char *inside = memory_format("/proc/%d/root%s", source->pid, source->path);
+	_cleanup_close_ int fd = source->pid ? open_regular(inside) : -ENOENT;
+	struct object_info info;
+	struct stat st;
+
+	if (fd < 0)
+		fd = open_regular(source->path);
+	if (fd < 0)
+		return fd;
+	if (!source->build_id_size)
+		return fstat(fd, &st) == 0 && st.st_ino == source->inode ? steal_fd(fd) : -ESTALE;
+	struct reader_file file = { .fd = fd, .path = source->path };
+
+	if (reader_describe(reader, &file, &info) || info.build_id_size != source->build_id_size ||
+	    memcmp(info.build_id, source->build_id, info.build_id_size) != 0)
+		return -ESTALE;
+	return steal_fd(fd);
+}
+
+/* Adds a module for an open file, or finds it by build-id. Takes the descriptor. */
+static uint32_t add_file(struct modules *modules, int fd, const char *path, bool *added)
+{
+	struct object_info info = { 0 };
+	struct reader_file file = { .fd = fd, .path = path };
+	int error = reader_describe(modules->reader, &file, &info);
+	uint32_t id = (uint32_t)modules->list.nr;
+
+	if (!error && info.build_id_size) {
+		struct build_id_key key = build_id_key(info.build_id, info.build_id_size);
+		uint32_t held = table_intern(&modules->build_ids, &key, id, added);
+
+		if (!*added) {
+			close(fd);
+			return held;
+		}
+	}
+	if (error) {
+		memset(&info, 0, sizeof(info));
+		modules->nr_broken += error != -ENOEXEC;
+		message_detail("'%s' is not a usable ELF file (%s): no names and no unwind rows from it", path,
+			       strerror(-error));
+	}
+	*added = true;
+	*vector_push(&modules->list) = (struct module){
+		.fd = fd,
+		.path = memory_strdup(path),
+		.info = info,
+		.is_elf = !error,
+	};
+	return id;
+}
+
+/* The vdso is no file: our own copy is everybody's (of 64-bit processes on this kernel). */
+static int vdso_file(void)
+{
+	const char *vdso = (const char *)getauxval(AT_SYSINFO_EHDR);
+	_cleanup_close_ int fd = memfd_create("[vdso]", MFD_CLOEXEC);
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned long start, end, size = 0;
+	char line[512];
+
+	while (maps && fgets(line, sizeof(line), maps))
+		if (sscanf(line, "%lx-%lx", &start, &end) == 2 && start == (unsigned long)vdso)
+			size = end - start;
+	if (maps)
+		fclose(maps);
+	if (fd < 0 || !vdso || !size || size > VDSO_MAX || write(fd, vdso, size) != (ssize_t)size)
+		return -ENOENT;
+	return steal_fd(fd);
+}
+
+static uint32_t find_vdso(struct modules *modules, bool *added)
+{
+	if (modules->vdso == NO_MODULE) {
+		int fd = vdso_file();
+
+		if (fd >= 0)
+			modules->vdso = add_file(modules, fd, "[vdso]", added);
+	}
+	return modules->vdso;
+}
+
+static bool find_known(const struct modules *modules, const struct module_source *source, uint32_t *ret)
+{
+	if (source->build_id_size) {
+		struct build_id_key key = build_id_key(source->build_id, source->build_id_size);
+
+		return table_get(&modules->build_ids, &key, ret);
+	}
+	struct inode_key key = { .inode = source->inode, .major = source->major, .minor = source->minor };
+
+	return source->inode && table_get(&modules->inodes, &key, ret);
+}
+
+uint32_t modules_find(struct modules *modules, const struct module_source *source, bool *added)
+{
+	uint32_t id;
+
+	*added = false;
+	if (strcmp(source->path, "[vdso]") == 0)
+		return find_vdso(modules, added);
+	if (source->path[0] != '/' || strncmp(source->path, "//anon", 6) == 0)
+		return NO_MODULE;
+	if (find_known(modules, source, &id))
+		return id;
+	if (modules->list.nr >= modules->max) {
+		modules->nr_refused++;
+		return NO_MODULE;
+	}
+	int fd = source->pid ? open_mapped(source) : -ESRCH;
+
+	if (fd < 0)
+		fd = open_by_path(source, modules->reader);
+	if (fd < 0) {
+		modules->nr_unreadable++;
+		message_detail("cannot open '%s' as mapped by process %d (%s)", source->path, source->pid,
+			       strerror(-fd));
+		return NO_MODULE;
+	}
+	id = add_file(modules, fd, source->path, added);
+	if (source->inode) {
+		struct inode_key key = { .inode = source->inode, .major = source->major, .minor = source->minor };
+
+		table_put(&modules->inodes, &key, id);
+	}
+	return id;
+}

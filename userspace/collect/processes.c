@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "processes.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "maps.h"
+#include "message.h"
+
+enum {
+	NO_IMAGE = UINT32_MAX,
+	MAPPINGS_PER_PROCESS_MAX = 65536, /* the walker's binary search has that many steps */
+	EXITED_REST_DRAINS = 2,           /* a process can still be sampled a little after its exit was announced */
+};
+
+void processes_init(struct processes *processes, struct programs *programs, struct modules *modules,
+		    struct tables *tables)
+{
+	const struct programs_memory *memory = programs_memory(programs);
+
+	memset(processes, 0, sizeof(*processes));
+	processes->programs = programs;
+	processes->modules = modules;
+	processes->tables = tables;
+	processes->proc_folder = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	strings_init(&processes->paths);
+	table_init(&processes->by_id, sizeof(struct process_id));
+	table_init(&processes->by_slot, sizeof(uint32_t));
+	table_init(&processes->by_pid, sizeof(uint32_t));
+	mapping_runs_init(&processes->runs, memory->mappings, memory->nr_mappings);
+}
+
+void processes_deinit(struct processes *processes)
+{
+	for (size_t i = 0; i < processes->list.nr; i++)
+		mappings_deinit(&processes->list.data[i].mappings);
+	for (size_t i = 0; i < processes->pids.nr; i++)
+		mappings_deinit(&processes->pids.data[i].pending);
+	vector_free(&processes->list);
+	vector_free(&processes->pids);
+	table_deinit(&processes->by_id);
+	table_deinit(&processes->by_slot);
+	table_deinit(&processes->by_pid);
+	mapping_runs_deinit(&processes->runs);
+	strings_deinit(&processes->paths);
+	if (processes->proc_folder >= 0)
+		close(processes->proc_folder);
+}
+
+/* ---- finding ---- */
+
+static struct pid_state *find_pid(const struct processes *processes, uint32_t pid)
+{
+	uint32_t index;
+
+	return table_get(&processes->by_pid, &pid, &index) ? &processes->pids.data[index] : NULL;
+}
+
+static struct pid_state *intern_pid(struct processes *processes, uint32_t pid)
+{
+	bool added;
+	uint32_t index = table_intern(&processes->by_pid, &pid, (uint32_t)processes->pids.nr, &added);
+
+	if (added)
+		vector_push(&processes->pids)->image = NO_IMAGE;
+	return &processes->pids.data[index];
+}
+
+static struct process *find_image(const struct processes *processes, const struct process_id *id)
+{
+	uint32_t index;
+
+	return table_get(&processes->by_id, id, &index) ? &processes->list.data[index] : NULL;
+}
+
+const struct process *processes_find_slot(const struct processes *processes, uint32_t slot)
+{
+	uint32_t index;
+
+	return table_get(&processes->by_slot, &slot, &index) ? &processes->list.data[index] : NULL;
+}
+
+/* The image of an identity, made if it is new. */
+static struct process *intern_image(struct processes *processes, const struct process_id *id, uint32_t slot,
+				    bool *added)
+{
+	uint32_t index = table_intern(&processes->by_id, id, (uint32_t)processes->list.nr, added);
+
+	if (*added) {
+		struct process *process = vector_push(&processes->list);
+
+		process->id = *id;
+		process->slot = slot;
+		process->run = NO_RUN;
+		table_put(&processes->by_slot, &slot, index);
+	}
+	return &processes->list.data[index];
+}
+
+/* ---- mappings ---- */
+
+/* Turns a reported mapping into one of ours, asking for the unwind table of a file that was not known. */
+static struct mapping make_mapping(struct processes *processes, const struct module_source *source,
+				   uint64_t file_offset)
+{
+	bool added = false;
+	struct mapping mapping = {
+		.start = source->start,
+		.end = source->end,
+		.file_offset = file_offset,
+		.module = modules_find(processes->modules, source, &added),
+		.path = strings_intern(&processes->paths, source->path),
+	};
+
+	if (mapping.module == NO_MODULE)
+		return mapping;
+	const struct module *module = &processes->modules->list.data[mapping.module];
+
+	if (added)
+		tables_request(processes->tables, mapping.module, module->fd, module->path);
+	/* Data mapped executable, say: no rows or names would be right for it. */
+	if (!module_offset_of(module, file_offset, &mapping.module_offset))
+		mapping.module = NO_MODULE;
+	return mapping;
+}
+
+struct rescan {
+	struct processes *processes;
+	uint32_t pid;
+	struct mappings *mappings;
+};
+
+static void add_map_line(const struct map_line *line, void *context)
+{
+	struct rescan *rescan = context;
+	struct module_source source = {
+		.pid = (pid_t)rescan->pid,
+		.start = line->start,
+		.end = line->end,
+		.path = line->path,
+		.major = line->major,
+		.minor = line->minor,
+		.inode = line->inode,
+	};
+
+	mappings_add(rescan->mappings, make_mapping(rescan->processes, &source, line->file_offset));
+}
+
+struct identity_check {
+	uint32_t pid;
+	const struct process_id *id;
+	bool same;
+};
+
+static void check_identity(const struct task_entry *task, void *context)
+{
+	struct identity_check *check = context;
+
+	if (task->pid == check->pid && memcmp(&task->id, check->id, sizeof(task->id)) == 0)
+		check->same = true;
+}
+
+/*
+ * Reads an image's mappings from /proc. The pid may have become another image meanwhile, so the identity is read
+ * afterwards, from the kernel; if it changed, what was read belongs to somebody else.
+ */
+static void rescan_image(struct processes *processes, struct process *process)
+{
+	struct mappings fresh = { 0 };
+	struct rescan rescan = { .processes = processes, .pid = process->pid, .mappings = &fresh };
+	struct identity_check check = { .pid = process->pid, .id = &process->id };
+
+	process->stale = false;
+	if (process->exited || process->is_kthread || !process->pid)
+		return;
+	processes->nr_rescans++;
+	int error = maps_read(processes->proc_folder, (pid_t)process->pid, add_map_line, &rescan, NULL);
+
+	if (!error)
+		error = programs_each_task(processes->programs, check_identity, &check);
+	if (error || !check.same) {
+		mappings_deinit(&fresh);
+		return;
+	}
+	mappings_deinit(&process->mappings);
+	process->mappings = fresh;
+	process->unpublished = true;
+}
+
+/* Writes an image's mappings as a new run and points the kernel's entry at it. */
+static void publish_image(struct processes *processes, struct process *process)
+{
+	uint32_t count = (uint32_t)process->mappings.list.nr;
+
+	process->unpublished = false;
+	if (!count)
+		return;
+	uint32_t run = count > MAPPINGS_PER_PROCESS_MAX ? NO_RUN : mapping_runs_take(&processes->runs, count);
+
+	if (run == NO_RUN) {
+		processes->nr_mappings_refused += count;
+		return;
+	}
+	uint32_t first = processes->runs.list.data[run].first;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct mapping *mapping = &process->mappings.list.data[i];
+
+		processes->runs.slots[first + i] = (struct mapping_slot){
+			.start = mapping->start,
+			.end = mapping->end,
+			.offset = mapping->module_offset,
+			.module = mapping->module,
+		};
+	}
+	struct process_entry entry = {
+		.slot = process->slot,
+		.first = first,
+		.count = count,
+		.generation = ++process->generation,
+	};
+
+	/* -ENOENT: the image is gone; nobody will walk with the run. */
+	programs_set_process(processes->programs, &process->id, &entry);
+	mapping_runs_leave(&processes->runs, process->run);
+	process->run = run;
+}
+
+bool processes_publish(struct processes *processes)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < processes->list.nr; i++) {
+		struct process *process = &processes->list.data[i];
+
+		if (process->stale)
+			rescan_image(processes, process);
+		if (process->unpublished) {
+			publish_image(processes, process);
+			any = true;
+		}
+	}
+	return any;
+}
+
+void processes_rest(struct processes *processes)
+{
+	for (size_t i = 0; i < processes->list.nr; i++) {
+		struct process *process = &processes->list.data[i];
+
+		if (!process->exited || process->rested > EXITED_REST_DRAINS)
+			continue;
+		if (++process->rested <= EXITED_REST_DRAINS)
+			continue;
+		programs_delete_process(processes->programs, &process->id);
+		mapping_runs_leave(&processes->runs, process->run);
+		process->run = NO_RUN;
+	}
+	mapping_runs_rest(&processes->runs);
+}
+
+/* ---- the streams ---- */
+
+void processes_add_running(struct processes *processes, const struct task_entry *task)
+{
+	struct process_entry entry = { 0 };
+	bool added;
+
+	if (programs_add_process(processes->programs, &task->id, &entry))
+		return;
+	struct process *process = intern_image(processes, &task->id, entry.slot, &added);
+
+	process->pid = task->pid;
+	process->is_kthread = task->flags & TASK_IS_KTHREAD;
+	process->stale = true;
+	memcpy(process->comm, task->comm, sizeof(process->comm));
+	intern_pid(processes, task->pid)->image = (uint32_t)(process - processes->list.data);
+}
+
+void processes_expect(struct processes *processes, uint32_t pid)
+{
+	intern_pid(processes, pid);
+}
+
+/* A forked child starts with its parent's mappings, and the kernel has given it the parent's run. */
+static void inherit(struct processes *processes, struct process *process, const struct record_process *record)
+{
+	const struct process *parent = find_image(processes, &record->parent);
+
+	if (parent) {
+		mappings_copy(&process->mappings, &parent->mappings);
+		process->is_kthread = parent->is_kthread;
+	}
+	if (record->entry.count) {
+		process->run = mapping_runs_share(&processes->runs, record->entry.first);
+		process->generation = record->entry.generation;
+	}
+	/* The parent may have mapped something between the kernel's copy and now, or had no table itself. */
+	process->unpublished = process->run == NO_RUN || !parent || parent->run != process->run;
+	process->stale = !parent;
+}
+
+void processes_handle_record(struct processes *processes, const struct record_process *record)
+{
+	struct pid_state *state = intern_pid(processes, record->pid);
+	bool added;
+	struct process *process = intern_image(processes, &record->id, record->entry.slot, &added);
+
+	if (!added)
+		return;
+	process->pid = record->pid;
+	memcpy(process->comm, record->comm, sizeof(process->comm));
+	state->image = (uint32_t)(process - processes->list.data);
+	if (record->origin == ORIGIN_FORK) {
+		inherit(processes, process, record);
+	} else if (state->in_exec) {
+		mappings_deinit(&process->mappings);
+		process->mappings = state->pending;
+		memset(&state->pending, 0, sizeof(state->pending));
+		process->unpublished = true;
+	} else {
+		/* The side band said nothing of it: lost, or it began before us. */
+		process->stale = true;
+	}
+	state->in_exec = false;
+}
+
+void processes_handle_exit(struct processes *processes, const struct record_exit *record)
+{
+	struct process *process = find_image(processes, &record->id);
+
+	if (process)
+		process->exited = true;
+}
+
+void processes_handle_no_mapping(struct processes *processes, const struct record_no_mapping *record)
+{
+	struct process *process = find_image(processes, &record->id);
+
+	if (process && process->generation == record->generation)
+		process->stale = true;
+}
+
+static void handle_mmap(struct processes *processes, struct pid_state *state, const struct sideband_record *record)
+{
+	struct module_source source = {
+		.pid = (pid_t)record->pid,
+		.start = record->mmap.start,
+		.end = record->mmap.end,
+		.path = record->mmap.path,
+		.build_id = record->mmap.build_id,
+		.build_id_size = record->mmap.build_id_size,
+		.major = record->mmap.major,
+		.minor = record->mmap.minor,
+		.inode = record->mmap.inode,
+	};
+	struct mapping mapping = make_mapping(processes, &source, record->mmap.file_offset);
+
+	if (state->in_exec) {
+		mappings_add(&state->pending, mapping);
+	} else if (state->image != NO_IMAGE) {
+		struct process *process = &processes->list.data[state->image];
+
+		mappings_add(&process->mappings, mapping);
+		process->unpublished = true;
+	}
+}
+
+static void handle_comm(struct processes *processes, struct pid_state *state, const struct sideband_record *record)
+{
+	if (record->comm.is_exec) {
+		state->in_exec = true;
+		mappings_deinit(&state->pending);
+		return;
+	}
+	/* The process's name is its main thread's. */
+	if (record->pid != record->tid || state->image == NO_IMAGE)
+		return;
+	struct process *process = &processes->list.data[state->image];
+
+	memset(process->comm, 0, sizeof(process->comm));
+	strncpy(process->comm, record->comm.name, sizeof(process->comm) - 1);
+}
+
+void processes_handle_sideband(struct processes *processes, const struct sideband_record *record)
+{
+	struct pid_state *state = find_pid(processes, record->pid);
+
+	if (record->type == SIDEBAND_LOST) {
+		for (size_t i = 0; i < processes->list.nr; i++)
+			processes->list.data[i].stale = !processes->list.data[i].exited;
+	} else if (state && record->type == SIDEBAND_MMAP) {
+		handle_mmap(processes, state, record);
+	} else if (state && record->type == SIDEBAND_COMM) {
+		handle_comm(processes, state, record);
+	}
+}

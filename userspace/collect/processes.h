@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * processes.h - process images: who they are, what they have mapped, and what of that the walker knows.
+ *
+ * Two streams tell of them, both in CLOCK_MONOTONIC: the programs' records (an image was met, was forked, became another
+ * by exec, exited) and the side band's (a mapping appeared, a name changed). They are handed in here merged by time. At
+ * exec the side band speaks first: its COMM record with the exec mark and the mappings of the new executable come before
+ * the programs' record that gives the image its identity, so they wait under the pid until then.
+ */
+#ifndef EBPROF_COLLECT_PROCESSES_H
+#define EBPROF_COLLECT_PROCESSES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mapping_runs.h"
+#include "mappings.h"
+#include "modules.h"
+#include "programs.h"
+#include "sideband.h"
+#include "strings.h"
+#include "table.h"
+#include "tables.h"
+#include "vector.h"
+
+struct process {
+	struct process_id id;
+	uint32_t slot;
+	uint32_t pid; /* in our namespace, 0 = not visible */
+	bool is_kthread;
+	bool exited;
+	bool stale;       /* its mappings have to be read again from /proc */
+	bool unpublished; /* its mappings differ from what the walker has */
+	uint32_t rested;  /* drains since it exited */
+	char comm[COMM_SIZE];
+	struct mappings mappings;
+	uint32_t run; /* NO_RUN = the walker has none */
+	uint32_t generation;
+};
+
+/* What is known of a pid: the image that it is, and what the side band said of the one that it is becoming. */
+struct pid_state {
+	uint32_t image; /* index into list, UINT32_MAX = none yet */
+	bool in_exec;   /* the exec mark came, the image's identity did not yet */
+	char comm[COMM_SIZE];
+	struct mappings pending;
+};
+
+struct processes {
+	struct programs *programs; /* borrowed */
+	struct modules *modules;
+	struct tables *tables;
+	int proc_folder;
+	struct strings paths;
+	VECTOR(struct process) list; /* images are never taken out: names are asked for after the run */
+	VECTOR(struct pid_state) pids;
+	struct table by_id;   /* process_id -> list */
+	struct table by_slot; /* uint32_t -> list */
+	struct table by_pid;  /* uint32_t -> pids */
+	struct mapping_runs runs;
+	uint64_t nr_rescans, nr_mappings_refused;
+};
+
+void processes_init(struct processes *processes, struct programs *programs, struct modules *modules,
+		    struct tables *tables);
+void processes_deinit(struct processes *processes);
+
+/* A target that runs already, as the task iterator shows it. Its mappings are read by the next processes_publish. */
+void processes_add_running(struct processes *processes, const struct task_entry *task);
+
+/* A pid that will become an image by exec: a command of ours. */
+void processes_expect(struct processes *processes, uint32_t pid);
+
+/* The two streams, in time order. */
+void processes_handle_record(struct processes *processes, const struct record_process *record);
+void processes_handle_exit(struct processes *processes, const struct record_exit *record);
+void processes_handle_no_mapping(struct processes *processes, const struct record_no_mapping *record);
+void processes_handle_sideband(struct processes *processes, const struct sideband_record *record);
+
+/* Reads again what is stale and publishes what changed. True when anything did. */
+bool processes_publish(struct processes *processes);
+
+/* After a generation switch and a full drain: frees what no program can use any more. */
+void processes_rest(struct processes *processes);
+
+/* NULL = no such slot. */
+const struct process *processes_find_slot(const struct processes *processes, uint32_t slot);
+
+#endif

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session.c - drive one recording.
+ *
+ * One thread drains; it wakes by a timer, by an exec of a target, or when a ring fills, never per sample. A round takes
+ * the programs' records first and then the side band's up to the moment at which it began, so that the two can be merged
+ * by time exactly; then it publishes what changed. After something happened to a process the next round comes soon (1 ms,
+ * doubling up to the idle interval): a program that just started maps its libraries within the next milliseconds.
+ * Counts are drained rarely, since switching their generation waits for running programs.
+ */
+#include "session.h"
+
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "capture.h"
+#include "clock.h"
+#include "memory.h"
+#include "modules.h"
+#include "naming.h"
+#include "processes.h"
+#include "programs.h"
+#include "reader.h"
+#include "report.h"
+#include "sideband.h"
+#include "store.h"
+#include "tables.h"
+#include "targets.h"
+
+enum {
+	RING_BYTES = 4 << 20,
+	CAPTURE_RING_BYTES = 64 << 20, /* a capture is 72 KiB */
+	COUNTS_MAX = 1 << 16,
+	KNOWN_MAX = 1 << 16,
+	PROCESSES_MAX = 16384,
+	MAPPINGS_MAX_SESSION = 1 << 16,
+	MODULES_MAX_SESSION = 1 << 12,
+	ROUND_IDLE_MS = 100,
+	ROUND_FIRST_MS = 1,
+	TABLES_WAIT_MS = 200, /* from session_create: later ticks without a table count as such */
+	COUNTS_SWITCH_MS = 5000,
+};
+
+/* A record of the programs that has to wait for its turn among the side band's. */
+struct event {
+	uint64_t time_ns;
+	uint32_t type;
+	union {
+		struct record_process process;
+		struct record_exit exit;
+		struct record_no_mapping no_mapping;
+	};
+};
+
+struct session {
+	struct session_config config;
+	uint64_t created_ns, started_ns, stopped_ns; /* CLOCK_MONOTONIC */
+	uint64_t started_realtime_ns;
+	uint64_t steal_start_ns;
+	uint64_t period; /* ns, or cycles */
+	int round_ms;
+	uint64_t next_switch_ns;
+
+	struct reader *reader;
+	struct programs *programs;
+	struct sideband *sideband;
+	struct clocks *clocks;
+	struct tables *tables;
+	struct modules modules;
+	struct processes processes;
+	struct store store;
+	struct capture *capture; /* NULL unless asked for */
+	VECTOR(struct event) events;
+	size_t next_event; /* during a round */
+	uint64_t nr_sideband_lost, nr_throttled;
+	struct run_report report;
+};
+
+static uint64_t now_ns(clockid_t clock)
+{
+	struct timespec time;
+
+	clock_gettime(clock, &time);
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+/* ---- one round ---- */
+
+static void queue_event(struct session *session, const void *record, size_t size_bytes, uint32_t type)
+{
+	struct event *event = vector_push(&session->events);
+
+	event->type = type;
+	switch (type) {
+	case RECORD_PROCESS:
+		memcpy(&event->process, record, size_bytes < sizeof(event->process) ? size_bytes : sizeof(event->process));
+		event->time_ns = event->process.time_ns;
+		break;
+	case RECORD_EXIT:
+		memcpy(&event->exit, record, size_bytes < sizeof(event->exit) ? size_bytes : sizeof(event->exit));
+		event->time_ns = event->exit.time_ns;
+		break;
+	default:
+		memcpy(&event->no_mapping, record,
+		       size_bytes < sizeof(event->no_mapping) ? size_bytes : sizeof(event->no_mapping));
+		event->time_ns = event->no_mapping.time_ns;
+	}
+}
+
+static void handle_ring_record(const void *record, size_t size_bytes, void *context)
+{
+	struct session *session = context;
+	uint32_t type;
+
+	if (size_bytes < sizeof(type))
+		return;
+	memcpy(&type, record, sizeof(type));
+	if (type == RECORD_STACK)
+		store_add_body(&session->store, record, size_bytes);
+	else if (type == RECORD_CAPTURE && session->capture && size_bytes >= sizeof(struct record_capture))
+		capture_write(session->capture, record, &session->processes);
+	else if (type != RECORD_CAPTURE)
+		queue_event(session, record, size_bytes, type);
+}
+
+/* Hands over the programs' events up to a time. */
+static void handle_events_until(struct session *session, uint64_t time_ns)
+{
+	while (session->next_event < session->events.nr) {
+		const struct event *event = &session->events.data[session->next_event];
+
+		if (event->time_ns > time_ns)
+			return;
+		session->next_event++;
+		session->round_ms = ROUND_FIRST_MS;
+		if (event->type == RECORD_PROCESS)
+			processes_handle_record(&session->processes, &event->process);
+		else if (event->type == RECORD_EXIT)
+			processes_handle_exit(&session->processes, &event->exit);
+		else
+			processes_handle_no_mapping(&session->processes, &event->no_mapping);
+	}
+}
+
+static void handle_sideband_record(const struct sideband_record *record, void *context)
+{
+	struct session *session = context;
+
+	handle_events_until(session, record->time_ns);
+	if (record->type == SIDEBAND_LOST)
+		session->nr_sideband_lost += record->lost;
+	if (record->type == SIDEBAND_THROTTLE)
+		session->nr_throttled++;
+	else
+		processes_handle_sideband(&session->processes, record);
+}
+
+static int compare_events(const void *a, const void *b)
+{
+	const struct event *left = a, *right = b;
+
+	return left->time_ns < right->time_ns ? -1 : left->time_ns > right->time_ns;
+}
+
+static void round_of_drains(struct session *session)
+{
+	uint64_t began_ns = now_ns(CLOCK_MONOTONIC);
+
+	session->round_ms = session->round_ms * 2 < ROUND_IDLE_MS ? session->round_ms * 2 : ROUND_IDLE_MS;
+	programs_drain_ring(session->programs, handle_ring_record, session);
+	if (session->events.nr)
+		qsort(session->events.data, session->events.nr, sizeof(struct event), compare_events);
+	session->next_event = 0;
+	sideband_drain(session->sideband, began_ns, handle_sideband_record, session);
+	handle_events_until(session, began_ns);
+	/* What came in while this round was at work waits for the side band to catch up. */
+	size_t left = session->events.nr - session->next_event;
+
+	if (left)
+		memmove(session->events.data, session->events.data + session->next_event, left * sizeof(struct event));
+	session->events.nr = left;
+	if (left || processes_publish(&session->processes))
+		session->round_ms = ROUND_FIRST_MS;
+}
+
+static void handle_count(const struct count_key *key, uint64_t count, void *context)
+{
+	struct session *session = context;
+
+	store_add_count(&session->store, key, count);
+}
+
+/* Takes the counts of the generation at work, and then what may now be forgotten. */
+static void drain_counts(struct session *session)
+{
+	int error = programs_drain_counts(session->programs, handle_count, session);
+
+	if (error)
+		message_warn("cannot drain the counts (%s)", strerror(-error));
+	round_of_drains(session);
+	processes_rest(&session->processes);
+	session->next_switch_ns = now_ns(CLOCK_MONOTONIC) + COUNTS_SWITCH_MS * 1000000ull;
+}
+
+/* ---- setting up ---- */
+
+static struct programs_config programs_config_of(const struct session *session, const struct stack_key *seed)
+{
+	const struct session_config *config = &session->config;
+	uint32_t ring = config->capture_path ? CAPTURE_RING_BYTES : RING_BYTES;
+
+	return (struct programs_config){
+		.targets_are_threads = config->nr_tids > 0,
+		.with_children = config->with_children,
+		.want_user = config->part != PART_KERNEL,
+		.want_kernel = config->part != PART_USER,
+		.label_thread = config->label_thread,
+		.label_tid = config->label_tid,
+		.label_cpu = config->label_cpu,
+		.capture = config->capture_path != NULL,
+		.max_frames = config->max_depth,
+		.ring_bytes = config->ring_bytes ? config->ring_bytes : ring,
+		.counts_max = config->counts_max ? config->counts_max : COUNTS_MAX,
+		.known_max = config->known_max ? config->known_max : KNOWN_MAX,
+		.processes_max = PROCESSES_MAX,
+		.mappings_max = MAPPINGS_MAX_SESSION,
+		.modules_max = MODULES_MAX_SESSION,
+		.seed = *seed,
+	};
+}
+
+static int set_up(struct session *session, struct problem *problem)
+{
+	struct stack_key seed;
+
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		return problem_set(problem, -EIO, "cannot get random numbers (%s)", strerror(errno));
+	struct programs_config config = programs_config_of(session, &seed);
+	int error = programs_create(&config, &session->programs, problem);
+
+	if (error)
+		return error;
+	store_init(&session->store, &seed);
+	session->reader = reader_create();
+	modules_init(&session->modules, session->reader, config.modules_max);
+	session->tables = tables_create(session->programs);
+	processes_init(&session->processes, session->programs, &session->modules, session->tables);
+	/* The side band first, so that no mapping falls between reading /proc and listening. */
+	error = sideband_create(0, &session->sideband, problem);
+	if (!error)
+		error = programs_attach(session->programs, problem);
+	if (!error)
+		error = targets_add(&session->config, session->programs, &session->processes, problem);
+	if (!error)
+		error = clocks_create(session->config.event == EVENT_CYCLES ? CLOCK_CYCLES : CLOCK_CPU, session->period,
+				      programs_clock_fd(session->programs), session->sideband, &session->clocks, problem);
+	if (!error && session->config.capture_path)
+		error = capture_create(session->config.capture_path, &session->capture, problem);
+	return error;
+}
+
+/* A cycle counter's period for a rate: cycles of the nominal clock, since nothing else is known in advance. */
+static uint64_t cycles_period(uint32_t rate_hz)
+{
+	const uint64_t nominal_hz = 2500000000;
+
+	return nominal_hz / rate_hz;
+}
+
+int session_create(const struct session_config *config, struct session **ret, struct problem *problem)
+{
+	uint64_t created_ns = now_ns(CLOCK_MONOTONIC);
+	int error = clock_check_rate(config->rate_hz, problem);
+
+	if (error)
+		return error;
+	struct session *session = memory_new(struct session);
+
+	session->config = *config;
+	session->created_ns = created_ns;
+	session->round_ms = ROUND_FIRST_MS;
+	session->period =
+		config->event == EVENT_CYCLES ? cycles_period(config->rate_hz) : 1000000000ull / config->rate_hz;
+	error = set_up(session, problem);
+	if (error) {
+		session_destroy(session);
+		return error;
+	}
+	round_of_drains(session);
+	*ret = session;
+	return 0;
+}
+
+void session_destroy(struct session *session)
+{
+	if (!session)
+		return;
+	clocks_destroy(session->clocks);
+	sideband_destroy(session->sideband);
+	tables_destroy(session->tables);
+	if (session->programs) {
+		processes_deinit(&session->processes);
+		modules_deinit(&session->modules);
+		store_deinit(&session->store);
+	}
+	programs_destroy(session->programs);
+	reader_destroy(session->reader);
+	capture_destroy(session->capture);
+	vector_free(&session->events);
+	report_deinit(&session->report);
+	free(session);
+}
+
+int session_start(struct session *session, struct problem *problem)
+{
+	tables_wait(session->tables, session->created_ns + TABLES_WAIT_MS * 1000000ull);
+	session->started_ns = now_ns(CLOCK_MONOTONIC);
+	session->started_realtime_ns = now_ns(CLOCK_REALTIME);
+	session->steal_start_ns = clock_steal_ns();
+	session->next_switch_ns = session->started_ns + COUNTS_SWITCH_MS * 1000000ull;
+	return clocks_start(session->clocks, problem);
+}
+
+/* ---- running ---- */
+
+/* Sleeps until something wakes the session or the round is due. */
+static void wait_for_work(const struct session *session, uint64_t end_ns)
+{
+	const int *sideband_list;
+	size_t nr = sideband_fds(session->sideband, &sideband_list);
+	_cleanup_free_ struct pollfd *fds = memory_new_array(struct pollfd, nr + 1);
+	int64_t left_ms = end_ns ? ((int64_t)end_ns - (int64_t)now_ns(CLOCK_MONOTONIC) + 999999) / 1000000 : INT32_MAX;
+	int timeout_ms = left_ms < session->round_ms ? (int)left_ms : session->round_ms;
+
+	fds[0] = (struct pollfd){ .fd = programs_ring_fd(session->programs), .events = POLLIN };
+	for (size_t i = 0; i < nr; i++)
+		fds[i + 1] = (struct pollfd){ .fd = sideband_list[i], .events = POLLIN };
+	poll(fds, nr + 1, timeout_ms > 0 ? timeout_ms : 0);
+}
+
+static void show_progress(const struct session *session, session_progress_fn progress, void *context)
+{
+	struct session_progress shown = { .complete_share = NAN };
+
+	if (!progress || report_progress(session->programs, &shown))
+		return;
+	shown.seconds = (double)(now_ns(CLOCK_MONOTONIC) - session->started_ns) / 1e9;
+	progress(&shown, context);
+}
+
+enum session_end session_run(struct session *session, double seconds, const volatile sig_atomic_t *stop,
+			     session_progress_fn progress, void *context)
+{
+	const uint64_t second_ns = 1000000000;
+	uint64_t end_ns = seconds > 0 ? session->started_ns + (uint64_t)(seconds * 1e9) : 0;
+	uint64_t next_progress_ns = session->started_ns + second_ns;
+
+	for (;;) {
+		if (*stop)
+			return END_STOPPED;
+		uint64_t now = now_ns(CLOCK_MONOTONIC);
+
+		if (end_ns && now >= end_ns)
+			return END_TIME;
+		if (programs_nr_targets(session->programs) <= 0)
+			return END_TARGET_GONE;
+		if (now >= next_progress_ns) {
+			show_progress(session, progress, context);
+			next_progress_ns += second_ns;
+		}
+		if (now >= session->next_switch_ns)
+			drain_counts(session);
+		wait_for_work(session, end_ns);
+		round_of_drains(session);
+	}
+}
+
+/* ---- finishing ---- */
+
+static void drain_rest(struct session *session)
+{
+	uint64_t stopped_ns = now_ns(CLOCK_MONOTONIC);
+
+	programs_drain_ring(session->programs, handle_ring_record, session);
+	if (session->events.nr)
+		qsort(session->events.data, session->events.nr, sizeof(struct event), compare_events);
+	session->next_event = 0;
+	sideband_finish(session->sideband, handle_sideband_record, session);
+	handle_events_until(session, UINT64_MAX);
+	processes_publish(&session->processes);
+	/* Twice: the second switch takes what was counted in the other map before the clocks had stopped. */
+	for (int i = 0; i < 2; i++) {
+		int error = programs_drain_counts(session->programs, handle_count, session);
+
+		if (error)
+			message_warn("cannot drain the counts (%s)", strerror(-error));
+	}
+	programs_drain_ring(session->programs, handle_ring_record, session);
+	if (session->capture)
+		capture_finish(session->capture, &session->processes, &session->modules);
+	message_detail("drained in %.1f ms", (double)(now_ns(CLOCK_MONOTONIC) - stopped_ns) / 1e6);
+}
+
+static struct profile *build_profile(struct session *session, struct naming_stats *stats)
+{
+	const struct session_config *config = &session->config;
+	struct profile *profile = profile_create();
+	bool cycles = config->event == EVENT_CYCLES;
+	const char *type = cycles ? "cycles" : "cpu", *unit = cycles ? "count" : "nanoseconds";
+	struct naming_config naming = {
+		.period = session->period,
+		.label_pid = config->label_pid,
+		.label_comm = config->label_comm,
+		.label_thread = config->label_thread,
+		.label_tid = config->label_tid,
+		.label_cpu = config->label_cpu,
+	};
+	uint64_t began_ns = now_ns(CLOCK_MONOTONIC);
+
+	profile_add_sample_type(profile, "samples", "count");
+	profile_add_sample_type(profile, type, unit);
+	profile_set_period(profile, type, unit, (int64_t)session->period);
+	profile->time_ns = (int64_t)session->started_realtime_ns;
+	profile->duration_ns = (int64_t)(session->stopped_ns - session->started_ns);
+	naming_build(&naming, session->reader, &session->modules, &session->processes, &session->store, profile, stats);
+	message_detail("named in %.1f ms", (double)(now_ns(CLOCK_MONOTONIC) - began_ns) / 1e6);
+	return profile;
+}
+
+int session_finish(struct session *session, struct profile **ret, struct problem *problem)
+{
+	struct naming_stats naming = { 0 };
+
+	clocks_stop(session->clocks);
+	session->stopped_ns = now_ns(CLOCK_MONOTONIC);
+	drain_rest(session);
+	*ret = build_profile(session, &naming);
+
+	struct report_input input = {
+		.programs = session->programs,
+		.processes = &session->processes,
+		.modules = &session->modules,
+		.store = &session->store,
+		.tables = tables_stats(session->tables),
+		.naming = naming,
+		.created_ns = session->created_ns,
+		.started_ns = session->started_ns,
+		.stopped_ns = session->stopped_ns,
+		.period_ns = session->config.event == EVENT_CYCLES ? 0 : session->period,
+		.rate_hz = session->config.rate_hz,
+		.steal_ns = clock_steal_ns() - session->steal_start_ns,
+		.nr_sideband_lost = session->nr_sideband_lost,
+		.nr_throttled = session->nr_throttled,
+	};
+	int error = report_make(&input, &session->report);
+
+	if (error)
+		problem_set(problem, error, "cannot read the counters (%s)", strerror(-error));
+	return error;
+}
+
+const struct run_report *session_report(const struct session *session)
+{
+	return &session->report;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "targets.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct task_list {
+	VECTOR(struct task_entry) tasks;
+};
+
+static void keep_task(const struct task_entry *task, void *context)
+{
+	struct task_list *list = context;
+
+	*vector_push(&list->tasks) = *task;
+}
+
+static int add_process(const struct task_list *list, struct programs *programs, struct processes *processes, pid_t pid,
+		       uint32_t flags, struct problem *problem)
+{
+	for (size_t i = 0; i < list->tasks.nr; i++) {
+		const struct task_entry *task = &list->tasks.data[i];
+
+		if (task->pid != (uint32_t)pid || task->tid != task->id.tgid)
+			continue;
+		int error = programs_add_target(programs, task->id.tgid, flags);
+
+		if (error)
+			return problem_set(problem, error, "cannot add process %d as a target (%s)", pid, strerror(-error));
+		if (flags & TARGET_AWAIT_EXEC)
+			processes_expect(processes, (uint32_t)pid);
+		else
+			processes_add_running(processes, task);
+		return 0;
+	}
+	return problem_set(problem, -ESRCH, "there is no process %d: check with `ps -p %d`", pid, pid);
+}
+
+static int add_thread(const struct task_list *list, struct programs *programs, struct processes *processes, pid_t tid,
+		      struct problem *problem)
+{
+	for (size_t i = 0; i < list->tasks.nr; i++) {
+		const struct task_entry *task = &list->tasks.data[i];
+
+		if (task->ns_tid != (uint32_t)tid)
+			continue;
+		int error = programs_add_target(programs, task->tid, 0);
+
+		if (error)
+			return problem_set(problem, error, "cannot add thread %d as a target (%s)", tid, strerror(-error));
+		processes_add_running(processes, task);
+		return 0;
+	}
+	return problem_set(problem, -ESRCH, "there is no thread %d: check with `ps -L -p PID`", tid);
+}
+
+int targets_add(const struct session_config *config, struct programs *programs, struct processes *processes,
+		struct problem *problem)
+{
+	struct task_list list = { 0 };
+	int error = programs_each_task(programs, keep_task, &list);
+
+	if (error)
+		problem_set(problem, error, "cannot list the running processes (%s)", strerror(-error));
+	for (size_t i = 0; !error && i < config->nr_pids; i++)
+		error = add_process(&list, programs, processes, config->pids[i], 0, problem);
+	for (size_t i = 0; !error && i < config->nr_tids; i++)
+		error = add_thread(&list, programs, processes, config->tids[i], problem);
+	if (!error && config->command_pid)
+		error = add_process(&list, programs, processes, config->command_pid, TARGET_AWAIT_EXEC, problem);
+	vector_free(&list.tasks);
+	return error;
+}
