@@ -59,8 +59,7 @@ endif
 
 WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith -Wvla -Wformat=2 \
 	-Wimplicit-fallthrough -Wundef $(if $(WERROR),-Werror)
-SANITIZERS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined)
-comma := ,
+SANITIZERS := $(if $(SAN),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=undefined)
 CFLAGS ?= -O2 -g
 BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DEBPROF_VERSION='"$(VERSION)"' -fno-omit-frame-pointer \
 	$(WARNINGS) $(SANITIZERS) $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)

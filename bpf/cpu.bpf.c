@@ -77,7 +77,7 @@ static __always_inline int find_process(struct scratch *s, struct task_struct *t
 	if (process_add(&s->id, &fresh, &added))
 		return -1;
 	if (added)
-		process_announce(task, &s->id, &fresh, 0, 0, ORIGIN_SAMPLE);
+		process_announce(task, &s->id, &fresh, 0, ORIGIN_SAMPLE);
 	s->entry = fresh;
 	return 0;
 }
@@ -122,6 +122,9 @@ static __always_inline void take_kernel_stack(struct scratch *s, struct bpf_perf
 	s->kernel_record.process = s->entry.slot;
 	s->kernel_record.has_raw = 0;
 	s->kernel_record.is_kernel = 1;
+	s->kernel_record.nr_leaf_frames = nr;
+	s->kernel_record.nr_walked = nr;
+	s->kernel_record.end_frame = 0;
 	s->count.kernel = *key;
 	store_body(&s->kernel_record, nr);
 }
@@ -188,21 +191,18 @@ static __always_inline void walk_frames(struct walk *w, struct scratch *s, bool 
 {
 	w->first_mapping = s->entry.first;
 	w->nr_mappings = s->entry.count;
-	w->max_frames = ebprof_max_frames;
-	if (w->max_frames > USER_FRAMES_MAX)
-		w->max_frames = USER_FRAMES_MAX;
 	struct stack_key seed = read_seed();
 
-	walk_start(w, &seed);
+	walk_start(w, &seed, ebprof_max_frames);
 	if (!s->entry.count || !is_64bit) {
 		w->has_raw = 1;
 		walk_append(w, frame_make(FRAME_RAW, FRAME_EXACT, w->pc));
 		walk_stop(w, is_64bit ? STOP_no_process_table : STOP_not_64bit, NO_MODULE);
 		return;
 	}
-	struct walk_loop loop = { .walk = w };
+	struct walk_loop loop = {.walk = w};
 
-	bpf_loop(USER_FRAMES_MAX + 1, walk_iteration, &loop, 0);
+	bpf_loop(USER_WALK_MAX + 1, walk_iteration, &loop, 0);
 	if (w->stop == STOP_walker_limit)
 		walk_stop(w, STOP_walker_limit, NO_MODULE);
 }
@@ -215,7 +215,7 @@ static __always_inline void restart_as_changed(struct walk *w, __u64 pc)
 {
 	struct stack_key seed = read_seed();
 
-	walk_start(w, &seed);
+	walk_start(w, &seed, ebprof_max_frames);
 	w->has_raw = 1;
 	walk_append(w, frame_make(FRAME_RAW, FRAME_EXACT, pc));
 	walk_stop(w, STOP_table_changed, NO_MODULE);
@@ -244,7 +244,9 @@ static __always_inline void take_user_stack(struct scratch *s, struct task_struc
 	counter_add(counter_of_stop(w->stop < NR_STOPS ? w->stop : STOP_walker_limit), 1);
 	if (w->stop == STOP_complete)
 		note_first_complete();
-	counter_add(COUNTER_user_frames, w->nr_frames);
+	counter_add(COUNTER_user_frames, w->nr_walked);
+	if (w->nr_walked > walk_nr_kept(w))
+		counter_add(COUNTER_elided_stacks, 1);
 	if (w->nr_fp_frames) {
 		counter_add(COUNTER_fp_frames, w->nr_fp_frames);
 		counter_add(COUNTER_fp_stacks, 1);
@@ -255,13 +257,15 @@ static __always_inline void take_user_stack(struct scratch *s, struct task_struc
 		report_no_mapping(s);
 	stack_key_finish(&w->key, w->has_raw ? s->entry.slot : 0);
 	w->record.type = RECORD_STACK;
-	w->record.nr_frames = w->nr_frames;
+	w->record.nr_frames = walk_nr_kept(w);
+	w->record.nr_leaf_frames = w->nr_leaf_frames;
+	w->record.nr_walked = w->nr_walked;
 	w->record.process = s->entry.slot;
 	w->record.has_raw = w->has_raw;
 	w->record.is_kernel = 0;
 	w->record.key = w->key;
 	s->count.user = w->key;
-	store_body(&w->record, w->nr_frames);
+	store_body(&w->record, w->record.nr_frames);
 }
 
 static __always_inline bool has_user_stack(const struct task_struct *task)
@@ -285,7 +289,8 @@ static __always_inline void capture(struct scratch *s, struct task_struct *task,
 	record->process = s->entry.slot;
 	record->pid = task_pid_here(task->group_leader);
 	record->tid = task_pid_here(task);
-	record->nr_frames = s->walk.nr_frames;
+	record->nr_frames = walk_nr_kept(&s->walk);
+	record->nr_walked = s->walk.nr_walked;
 	record->stop = s->walk.stop;
 	record->in_kernel = in_kernel;
 	record->time_ns = bpf_ktime_get_ns();

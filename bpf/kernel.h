@@ -8,13 +8,13 @@
 #ifndef EBPROF_BPF_KERNEL_H
 #define EBPROF_BPF_KERNEL_H
 
-#include <linux/types.h>
 #include <linux/bpf.h>
 #include <linux/bpf_perf_event.h>
+#include <linux/types.h>
 #include <stdbool.h>
 
-#include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)

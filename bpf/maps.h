@@ -27,8 +27,8 @@ extern const volatile __u32 ebprof_ring_bytes;
 extern const volatile struct stack_key ebprof_seed;
 
 /* State that the loader reads while it runs. */
-extern __u32 ebprof_next_slot;   /* process slots given out */
-extern __s32 ebprof_nr_targets;  /* targets that live */
+extern __u32 ebprof_next_slot;  /* process slots given out */
+extern __s32 ebprof_nr_targets; /* targets that live */
 
 /* Is this process (or thread) wanted? tgid or tid in the kernel's numbers -> TARGET_* flags. */
 struct ebprof_targets {

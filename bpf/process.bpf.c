@@ -39,17 +39,25 @@ int ebprof_tasks(struct bpf_iter__task *ctx)
 	return 0;
 }
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(ebprof_fork, struct task_struct *parent, struct task_struct *child)
+/*
+ * Raw tracepoints, not the typed ones: for each typed argument that is used, newer kernels search the whole of their
+ * type information by name while loading (some 7 ms each). fork, exec and exit all run in the task that they are about.
+ */
+SEC("raw_tp/sched_process_fork")
+int ebprof_fork(struct bpf_raw_tracepoint_args *ctx)
 {
-	if (child->tgid == parent->tgid || ebprof_targets_are_threads || !ebprof_with_children)
+	struct task_struct *parent = bpf_get_current_task_btf();
+	struct task_struct *child = (struct task_struct *)ctx->args[1];
+	struct process_id id = process_id_read(child);
+
+	if (id.tgid == (__u32)parent->tgid || ebprof_targets_are_threads || !ebprof_with_children)
 		return 0;
 	__u32 *held = target_find(parent);
 
 	/* A command that waits for its exec starts nothing that anybody asked for. */
 	if (!held || *held & TARGET_AWAIT_EXEC)
 		return 0;
-	__u32 key = child->tgid;
+	__u32 key = id.tgid;
 	__u32 flags = 0;
 
 	if (bpf_map_update_elem(&ebprof_targets, &key, &flags, BPF_ANY)) {
@@ -59,7 +67,6 @@ int BPF_PROG(ebprof_fork, struct task_struct *parent, struct task_struct *child)
 	__sync_fetch_and_add(&ebprof_nr_targets, 1);
 
 	struct process_id parent_id = process_id_of(parent);
-	struct process_id id = process_id_of(child);
 	struct process_entry *parent_entry = bpf_map_lookup_elem(&ebprof_processes, &parent_id);
 	struct process_entry entry = {};
 	bool added;
@@ -67,13 +74,14 @@ int BPF_PROG(ebprof_fork, struct task_struct *parent, struct task_struct *child)
 	if (parent_entry)
 		entry = *parent_entry;
 	if (process_add(&id, &entry, &added) == 0)
-		process_announce(child, &id, &entry, parent, &parent_id, ORIGIN_FORK);
+		process_announce(child, &id, &entry, &parent_id, ORIGIN_FORK);
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(ebprof_exec, struct task_struct *task)
+SEC("raw_tp/sched_process_exec")
+int ebprof_exec(struct bpf_raw_tracepoint_args *ctx)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 *flags = target_find(task);
 
 	if (!flags)
@@ -87,13 +95,14 @@ int BPF_PROG(ebprof_exec, struct task_struct *task)
 
 	replaced.exec_id--;
 	if (process_add(&id, &entry, &added) == 0)
-		process_announce(task, &id, &entry, 0, &replaced, ORIGIN_EXEC);
+		process_announce(task, &id, &entry, &replaced, ORIGIN_EXEC);
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(ebprof_exit, struct task_struct *task)
+SEC("raw_tp/sched_process_exit")
+int ebprof_exit(struct bpf_raw_tracepoint_args *ctx)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 *held = target_find(task);
 
 	if (!held || (!ebprof_targets_are_threads && task->signal->live.counter != 0))

@@ -22,10 +22,22 @@ static __always_inline struct process_id process_id_of(struct task_struct *task)
 	return id;
 }
 
+/* The same of a task that only a plain pointer is held of. */
+static __always_inline struct process_id process_id_read(struct task_struct *task)
+{
+	struct process_id id = {
+		.start_boottime_ns = BPF_CORE_READ(task, group_leader, start_boottime),
+		.tgid = BPF_CORE_READ(task, tgid),
+		.exec_id = (__u32)BPF_CORE_READ(task, self_exec_id),
+	};
+
+	return id;
+}
+
 /* A task's number in the loader's pid namespace; 0 = it has none there. */
 static __always_inline __u32 task_pid_here(struct task_struct *task)
 {
-	struct pid *pid = task->thread_pid;
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
 	__u32 level = BPF_CORE_READ(pid, level);
 
 	for (__u32 i = 0; i < PID_LEVELS_MAX; i++) {
@@ -43,8 +55,8 @@ static __always_inline __u32 task_pid_here(struct task_struct *task)
 
 /* Tells the loader of an image. */
 static __always_inline void process_announce(struct task_struct *task, const struct process_id *id,
-					     const struct process_entry *entry, struct task_struct *parent,
-					     const struct process_id *parent_id, enum process_origin origin)
+					     const struct process_entry *entry, const struct process_id *parent_id,
+					     enum process_origin origin)
 {
 	struct record_process record = {
 		.type = RECORD_PROCESS,
@@ -52,14 +64,13 @@ static __always_inline void process_announce(struct task_struct *task, const str
 		.time_ns = bpf_ktime_get_ns(),
 		.id = *id,
 		.entry = *entry,
-		.pid = task_pid_here(task->group_leader),
 	};
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
 
+	record.pid = task_pid_here(leader);
 	if (parent_id)
 		record.parent = *parent_id;
-	if (parent)
-		record.parent_pid = task_pid_here(parent->group_leader);
-	bpf_probe_read_kernel(record.comm, sizeof(record.comm), task->group_leader->comm);
+	BPF_CORE_READ_INTO(&record.comm, leader, comm);
 	counter_add(COUNTER_process_events, 1);
 	/* An exec is what the loader has to answer at once: until then the image has no table. */
 	ring_send(&record, sizeof(record), origin == ORIGIN_EXEC ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);

@@ -11,8 +11,8 @@
 enum {
 	COMM_SIZE = 16,          /* TASK_COMM_LEN */
 	KERNEL_FRAMES_MAX = 127, /* kernel.perf_event_max_stack's default */
-	USER_FRAMES_MAX = 1024,  /* a user stack's frames */
-	STACK_FRAMES_MAX = USER_FRAMES_MAX + 1, /* with the pseudo-frame at its end */
+	USER_FRAMES_MAX = 1024,  /* a user stack's frames that are kept */
+	USER_WALK_MAX = 4096,    /* that are walked; those between the leaf's and the root's part are elided */
 	USER_FRAMES_DEFAULT = 384,
 	USER_FRAMES_MIN = 16,
 	MODULES_MAX = 1 << 16,   /* files that a run can tell apart */
@@ -98,8 +98,7 @@ static inline __u64 frame_kernel_pc(__u64 frame)
 	STOP(complete, "", "")                                                                                         \
 	STOP(ended, "", "")                                                                                            \
 	STOP(absent, "", "")                                                                                           \
-	STOP(no_process_table, "no table yet",                                                                         \
-	     "the process had just started; a longer recording dilutes it")                                           \
+	STOP(no_process_table, "no table yet", "the process had just started; a longer recording dilutes it")          \
 	STOP(no_file_table, "no table yet", "the file had just been mapped; a longer recording dilutes it")            \
 	STOP(no_mapping, "pc not in a known mapping", "code mapped in a way that left no record, or a broken stack")   \
 	STOP(no_unwind_info, "no unwind info", "the code has neither unwind tables nor frame pointers")                \
@@ -107,7 +106,7 @@ static inline __u64 frame_kernel_pc(__u64 frame)
 	STOP(leaf_register, "unwind rule needs a lost register", "please report the file")                             \
 	STOP(unreadable, "stack not readable", "the stack page was not in memory")                                     \
 	STOP(bad_frame, "stack corrupt", "the frame's address does not follow its callee's")                           \
-	STOP(too_deep, "cut: deeper than --max-depth", "raise --max-depth")                                            \
+	STOP(too_deep, "cut: deeper than 4096", "the recursion is deeper than the walker goes")                        \
 	STOP(table_changed, "mappings changed during the walk", "")                                                    \
 	STOP(not_64bit, "32-bit process", "32-bit processes are walked by kernel stack only")                          \
 	STOP(walker_limit, "walker stopped", "please report it")
@@ -116,9 +115,10 @@ enum stop {
 #define STOP(name, text, advice) STOP_##name,
 	STOPS(STOP)
 #undef STOP
-	NR_STOPS,
+		NR_STOPS,
 	/* Made by the loader, not the walker. */
 	STOP_stack_lost = NR_STOPS,
+	STOP_elided, /* the module field holds how many frames were left out */
 };
 
 static inline __u64 frame_make_stop(enum stop stop, __u32 module)
@@ -147,6 +147,7 @@ static inline __u64 frame_make_stop(enum stop stop, __u32 module)
 	COUNTER(user_frames, EVENT, "user frames walked", "")                                                          \
 	COUNTER(fp_frames, EVENT, "user frames found by frame pointer", "")                                            \
 	COUNTER(fp_stacks, EVENT, "stacks with frames found by frame pointer", "")                                     \
+	COUNTER(elided_stacks, EVENT, "deep stacks whose middle was left out", "raise --max-depth")                    \
 	COUNTER(kernel_cut, EVENT, "kernel stacks cut at the limit", "raise kernel.perf_event_max_stack")              \
 	COUNTER(stacks_sent, EVENT, "new stacks sent", "")                                                             \
 	COUNTER(ring_full, EVENT, "stacks or events refused by the full ring", "lower -F or raise --ring")             \
@@ -162,12 +163,12 @@ enum counter {
 	OUTCOME_COUNTERS(COUNTER)
 #undef COUNTER
 #define STOP(name, text, advice) COUNTER_user_##name,
-	STOPS(STOP)
+		STOPS(STOP)
 #undef STOP
 #define COUNTER(name, group, text, advice) COUNTER_##name,
-	EVENT_COUNTERS(COUNTER)
+			EVENT_COUNTERS(COUNTER)
 #undef COUNTER
-	NR_COUNTERS,
+				NR_COUNTERS,
 };
 
 /* The counter of a stop: the two lists run in parallel. */
@@ -180,7 +181,7 @@ struct cpu_counters {
 	__u64 first_ns; /* CLOCK_MONOTONIC of the first and the last tick; 0 = none yet */
 	__u64 last_ns;
 	__u64 first_complete_ns; /* of the first whole user stack */
-	__u64 runs; /* times the clock program ran: counted at its start, the outcomes at its end */
+	__u64 runs;              /* times the clock program ran: counted at its start, the outcomes at its end */
 	__u64 value[NR_COUNTERS];
 };
 
@@ -210,10 +211,10 @@ struct mapping_slot {
 
 /* Where a module's unwind table is, for the walker. */
 struct module_table {
-	__u64 start;      /* module offset of its first granule */
+	__u64 start;       /* module offset of its first granule */
 	__u32 nr_granules; /* 0: see state */
-	__u32 index;      /* place of the first index entry in the pool, in units of 8 bytes */
-	__u32 state;      /* enum module_state */
+	__u32 index;       /* place of the first index entry in the pool, in units of 8 bytes */
+	__u32 state;       /* enum module_state */
 	__u32 reserved;
 };
 enum module_state {
@@ -254,14 +255,21 @@ enum record_type {
 	RECORD_CAPTURE,
 };
 
-/* Followed by nr_frames frames, leaf first. */
+/*
+ * Followed by nr_frames frames, leaf first. When more were walked than kept, the first nr_leaf_frames are the leaf's
+ * and the rest is a ring: frame i of the walk (from nr_leaf_frames on) lies at nr_leaf_frames + (i - nr_leaf_frames) %
+ * (nr_frames - nr_leaf_frames). The key is made of all frames walked and end_frame.
+ */
 struct record_stack {
 	__u32 type;
 	__u32 nr_frames;
-	__u32 process; /* slot; part of the hash when has_raw */
+	__u32 process; /* slot; part of the key when has_raw */
 	__u8 has_raw;
 	__u8 is_kernel;
-	__u16 reserved;
+	__u16 nr_leaf_frames;
+	__u32 nr_walked;
+	__u32 reserved;
+	__u64 end_frame; /* the pseudo-frame that says why the stack is incomplete, 0 = none */
 	struct stack_key key;
 };
 
@@ -274,7 +282,7 @@ struct record_process {
 	struct process_entry entry;
 	struct process_id parent; /* fork: of the parent; exec: the image that this one replaced */
 	__u32 pid;                /* in the loader's pid namespace, 0 = not visible there */
-	__u32 parent_pid;
+	__u32 reserved;
 	char comm[COMM_SIZE]; /* the group leader's */
 };
 
@@ -302,13 +310,15 @@ struct record_capture {
 	__u32 process;
 	__u32 pid;       /* in the loader's pid namespace */
 	__u32 tid;       /* likewise */
-	__u32 nr_frames; /* user frames */
+	__u32 nr_frames; /* user frames kept */
+	__u32 nr_walked; /* more than nr_frames: the middle was elided */
 	__u32 stop;      /* enum stop */
 	__u32 stack_bytes;
 	__u32 in_kernel; /* the tick came in kernel mode */
+	__u32 reserved;
 	__u64 time_ns;
-	__u64 regs[17];  /* DWARF numbers, rip last */
-	__u64 frames[STACK_FRAMES_MAX];
+	__u64 regs[17]; /* DWARF numbers, rip last */
+	__u64 frames[USER_FRAMES_MAX];
 	__u8 stack[CAPTURE_STACK_MAX]; /* from regs[7] (rsp) upwards */
 };
 

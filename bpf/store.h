@@ -43,10 +43,8 @@ static __always_inline void store_body(struct record_stack *record, __u32 nr_fra
 
 	if (bpf_map_lookup_elem(&ebprof_known, &record->key))
 		return;
-	if (nr_frames > STACK_FRAMES_MAX)
-		nr_frames = STACK_FRAMES_MAX;
 	walk_opaque(nr_frames);
-	if (nr_frames > STACK_FRAMES_MAX)
+	if (nr_frames > USER_FRAMES_MAX)
 		return;
 	__u64 flags = BPF_RB_NO_WAKEUP;
 

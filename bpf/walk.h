@@ -27,7 +27,7 @@
 /* Keeps the compiler from proving away a mask that the verifier needs to see. */
 #define walk_opaque(value) asm volatile("" : "+r"(value))
 #else
-#define WALK_INLINE static inline
+#define WALK_INLINE        static inline
 #define walk_opaque(value) ((void)(value))
 #endif
 
@@ -65,14 +65,15 @@ struct walk {
 
 	/* The result. */
 	struct stack_key key;
-	__u32 max_frames; /* 1..USER_FRAMES_MAX */
-	__u32 nr_frames;
+	__u32 nr_leaf_frames; /* kept from the leaf on; with the next 1..USER_FRAMES_MAX */
+	__u32 nr_root_frames; /* kept before the root: a ring */
+	__u32 nr_walked;
 	__u32 stop; /* enum stop */
 	__u32 has_raw;
 	__u32 nr_fp_frames;
-	__u32 overflow; /* frames that did not fit their fields */
+	__u32 overflow;             /* frames that did not fit their fields */
 	struct record_stack record; /* here so that record and frames leave together */
-	__u64 frames[STACK_FRAMES_MAX + 1];
+	__u64 frames[USER_FRAMES_MAX];
 };
 
 /* Supplied by the includer. Pointers may be NULL for an index out of range. */
@@ -82,23 +83,38 @@ WALK_INLINE const void *walk_get_segment(__u32 segment); /* POOL_SEGMENT_SIZE by
 WALK_INLINE const struct unwind_rule *walk_get_rule(__u32 rule);
 WALK_INLINE int walk_read_user(void *buffer, __u32 size_bytes, __u64 address); /* 0 = read */
 
+/* Keeps a frame: the leaf's part is filled once, the root's part goes round and holds the last ones. */
 WALK_INLINE void walk_append(struct walk *w, __u64 frame)
 {
-	__u32 n = w->nr_frames;
+	__u32 at = w->nr_walked;
 
-	if (n > STACK_FRAMES_MAX)
-		return;
-	w->frames[n] = frame;
-	w->nr_frames = n + 1;
+	if (at >= w->nr_leaf_frames) {
+		__u32 round = w->nr_root_frames;
+
+		at = w->nr_leaf_frames + (round ? (at - w->nr_leaf_frames) % round : 0);
+	}
+	walk_opaque(at);
+	w->frames[at & (USER_FRAMES_MAX - 1)] = frame;
+	w->nr_walked++;
 	stack_key_add(&w->key, frame);
+}
+
+/* How many of the walked frames are held. */
+WALK_INLINE __u32 walk_nr_kept(const struct walk *w)
+{
+	__u32 max = w->nr_leaf_frames + w->nr_root_frames;
+
+	return w->nr_walked < max ? w->nr_walked : max;
 }
 
 /* Ends the walk: complete and ended stacks as they are, others with a pseudo-frame. Returns 1 for the loop. */
 WALK_INLINE int walk_stop(struct walk *w, enum stop stop, __u32 module)
 {
 	w->stop = stop;
-	if (stop > STOP_absent)
-		walk_append(w, frame_make_stop(stop, module));
+	if (stop > STOP_absent) {
+		w->record.end_frame = frame_make_stop(stop, module);
+		stack_key_add(&w->key, w->record.end_frame);
+	}
 	return 1;
 }
 
@@ -267,8 +283,9 @@ WALK_INLINE int walk_by_frame_pointer(struct walk *w)
  */
 WALK_INLINE int walk_signal_frame(struct walk *w)
 {
-	static const __u8 order[17] = { DWARF_R8,  DWARF_R9,  DWARF_R10, DWARF_R11, DWARF_R12, DWARF_R13, DWARF_R14, DWARF_R15, DWARF_RDI,
-		                        DWARF_RSI, DWARF_RBP, DWARF_RBX, DWARF_RDX, DWARF_RAX, DWARF_RCX, DWARF_RSP, DWARF_RIP };
+	static const __u8 order[17] = {DWARF_R8,  DWARF_R9,  DWARF_R10, DWARF_R11, DWARF_R12, DWARF_R13,
+				       DWARF_R14, DWARF_R15, DWARF_RDI, DWARF_RSI, DWARF_RBP, DWARF_RBX,
+				       DWARF_RDX, DWARF_RAX, DWARF_RCX, DWARF_RSP, DWARF_RIP};
 	__u64 context = w->regs[DWARF_RSP] + 40;
 
 	if (context & 7)
@@ -383,7 +400,7 @@ WALK_INLINE int walk_step(struct walk *w)
 {
 	__u64 lookup_pc = w->pc - !(w->frame_flags & FRAME_EXACT);
 
-	if (w->nr_frames >= w->max_frames)
+	if (w->nr_walked >= USER_WALK_MAX)
 		return walk_stop(w, STOP_too_deep, NO_MODULE);
 	if (!walk_find_mapping(w, lookup_pc)) {
 		w->has_raw = 1;
@@ -415,16 +432,26 @@ WALK_INLINE int walk_step(struct walk *w)
 	}
 }
 
-/* Prepares a walk; the caller has set pc, regs, first_mapping, nr_mappings and max_frames. */
-WALK_INLINE void walk_start(struct walk *w, const struct stack_key *seed)
+/*
+ * Prepares a walk; the caller has set pc, regs, first_mapping and nr_mappings. Of max_frames (1..USER_FRAMES_MAX) two
+ * thirds are kept from the leaf on and the rest before the root.
+ */
+WALK_INLINE void walk_start(struct walk *w, const struct stack_key *seed, __u32 max_frames)
 {
+	if (max_frames < 1)
+		max_frames = 1;
+	if (max_frames > USER_FRAMES_MAX)
+		max_frames = USER_FRAMES_MAX;
+	w->nr_root_frames = max_frames / 3;
+	w->nr_leaf_frames = max_frames - w->nr_root_frames;
 	stack_key_start(&w->key, seed);
 	w->frame_flags = FRAME_EXACT;
 	w->has_all_regs = 1;
 	w->module = ~0u;
 	w->mapping_size = 0;
 	w->window_size = 0;
-	w->nr_frames = 0;
+	w->nr_walked = 0;
+	w->record.end_frame = 0;
 	w->stop = STOP_walker_limit;
 	w->has_raw = 0;
 	w->nr_fp_frames = 0;

@@ -13,9 +13,12 @@
 
 #include <errno.h>
 
+/* Real files have up to some thousand; in memory one is ten times as large as it may be in a file. */
+enum { CIES_MAX = 1 << 18 };
+
 struct entry {
 	struct byte_reader body; /* what follows the id */
-	uint64_t offset;	 /* in the section */
+	uint64_t offset;         /* in the section */
 	uint64_t id_offset;
 	uint64_t id;
 	bool is_cie;
@@ -124,12 +127,12 @@ static void collect_cies(struct cfi_entries *entries)
 	struct entry entry;
 
 	while (next_entry(section, &reader, &entry) > 0) {
-		if (!entry.is_cie)
+		struct cfi_cie cie = {0};
+
+		if (!entry.is_cie || entries->cies.nr == CIES_MAX || parse_cie(&cie, &entry.body, section))
 			continue;
 		table_put(&entries->cie_index, &entry.offset, (uint32_t)entries->cies.nr);
-		struct cfi_cie *cie = vector_push(&entries->cies);
-
-		cie->is_usable = parse_cie(cie, &entry.body, section) == 0;
+		*vector_push(&entries->cies) = cie;
 	}
 }
 
@@ -149,16 +152,13 @@ void cfi_entries_deinit(struct cfi_entries *entries)
 	vector_free(&entries->cies);
 }
 
+/* NULL: nothing there, or nothing that could be parsed. */
 static const struct cfi_cie *find_cie(const struct cfi_entries *entries, const struct entry *entry)
 {
 	uint64_t offset = entries->section->is_debug_frame ? entry->id : entry->id_offset - entry->id;
 	uint32_t index;
 
-	if (!table_get(&entries->cie_index, &offset, &index))
-		return NULL;
-	const struct cfi_cie *cie = &entries->cies.data[index];
-
-	return cie->is_usable ? cie : NULL;
+	return table_get(&entries->cie_index, &offset, &index) ? &entries->cies.data[index] : NULL;
 }
 
 static bool parse_fde(const struct cfi_entries *entries, const struct entry *entry, struct cfi_fde *ret)

@@ -13,7 +13,7 @@
 struct cfi_section {
 	uint8_t *data;
 	size_t size;
-	bool is_debug_frame;	   /* .debug_frame's variant of the format, else .eh_frame's */
+	bool is_debug_frame;       /* .debug_frame's variant of the format, else .eh_frame's */
 	bool ends_with_terminator; /* how far the section reaches isn't known, only that its last entry is a zero */
 	struct pointer_bases bases;
 };
@@ -21,9 +21,9 @@ struct cfi_section {
 struct cfi_entries {
 	const struct cfi_section *section;
 	struct byte_reader reader;
-	struct table cie_index; /* offset in the section -> index in cies */
-	VECTOR(struct cfi_cie) cies;
-	uint32_t nr_broken; /* entries skipped so far */
+	struct table cie_index;      /* offset in the section -> index in cies */
+	VECTOR(struct cfi_cie) cies; /* well-formed ones */
+	uint32_t nr_broken;          /* entries skipped so far */
 };
 
 /* Borrows the section. */

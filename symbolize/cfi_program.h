@@ -23,16 +23,15 @@ struct cfi_cie {
 	int64_t data_align;
 	uint64_t ra_column;
 	uint8_t pointer_encoding; /* of the functions' addresses */
-	bool has_augmentation;	  /* functions carry augmentation data */
-	bool is_signal;		  /* they are signal trampolines */
-	bool is_usable;		  /* false: malformed, and so is every function that refers to it */
+	bool has_augmentation;    /* functions carry augmentation data */
+	bool is_signal;           /* they are signal trampolines */
 	struct frame_state initial;
 };
 
 /* A function: a frame description entry. */
 struct cfi_fde {
-	const struct cfi_cie *cie; /* usable */
-	uint64_t start;		   /* file_addr */
+	const struct cfi_cie *cie;
+	uint64_t start; /* file_addr */
 	uint64_t end;
 	struct byte_reader program;
 	const struct pointer_bases *bases; /* of the section */

@@ -51,7 +51,7 @@ static struct pointer_bases find_bases(const struct object *object, uint64_t fil
 
 	return (struct pointer_bases){
 		.file_addr = file_addr,
-		.text_addr = text		 ? text->file_addr
+		.text_addr = text                ? text->file_addr
 			     : info->nr_segments ? info->segments[0].file_addr
 						 : 0,
 		.data_addr = got ? got->file_addr : 0,
@@ -61,10 +61,10 @@ static struct pointer_bases find_bases(const struct object *object, uint64_t fil
 static int read_section(struct cfi_sections *sections, const struct object *object, uint64_t offset, uint64_t size,
 			struct cfi_section section)
 {
-	if (size > SECTION_MAX_BYTES)
-		return -E2BIG;
 	if (size > object_file_size(object))
 		return -EBADMSG;
+	if (size > SECTION_MAX_BYTES)
+		return -E2BIG;
 	_cleanup_free_ uint8_t *data = memory_zalloc(size, 1);
 	int err = object_read(object, offset, data, size);
 
@@ -156,9 +156,13 @@ int cfi_sections_add_eh_frame(struct cfi_sections *sections, const struct object
 {
 	if (is_debug_file(object))
 		return -ENODATA;
-	int err = add_by_section_headers(sections, object);
+	int found = add_by_section_headers(sections, object);
 
-	return err == -ENODATA || err == -EBADMSG ? add_by_program_header(sections, object) : err;
+	if (found != -ENODATA && found != -EBADMSG)
+		return found;
+	int err = add_by_program_header(sections, object);
+
+	return err == -ENODATA ? found : err;
 }
 
 static bool find_debug_frame(const struct elf_file *file, struct elf_section *ret)

@@ -37,14 +37,14 @@
 enum {
 	DEPTH_MAX = 256,     /* nesting of entries in a unit, and so of inlined calls */
 	WORK_MAX = 64 << 20, /* ranges read plus addresses painted, per file */
-	NO_SCOPE = 0,	     /* scopes are numbered from 1 */
+	NO_SCOPE = 0,        /* scopes are numbered from 1 */
 };
 
 /* A function or an inlined call that covers at least one address. */
 struct scope {
 	Dwarf_Die die;
 	uint32_t parent; /* NO_SCOPE for a function */
-	uint64_t start;	 /* first address of its first range */
+	uint64_t start;  /* first address of its first range */
 };
 
 struct debug_info {
@@ -69,9 +69,9 @@ struct unit_walk {
 	struct search *search;
 	Dwarf_Die *unit;
 	VECTOR(struct debug_query *) queries; /* by file_addr */
-	uint32_t *deepest;		      /* by index in queries: scope number */
-	VECTOR(struct scope) scopes;	      /* scope number - 1 */
-	Dwarf_Lines *lines;		      /* NULL = none */
+	uint32_t *deepest;                    /* by index in queries: scope number */
+	VECTOR(struct scope) scopes;          /* scope number - 1 */
+	Dwarf_Lines *lines;                   /* NULL = none */
 	size_t nr_lines;
 	Dwarf_Files *files;
 	size_t nr_files;
@@ -129,12 +129,12 @@ int debug_info_create(const struct elf_file *file, const struct elf_file *alt, s
 	struct debug_info *info;
 	int err;
 
-	if (!elf_file_has_debug_info(file))
+	if (!elf_file_has_debug_info(file) || !elf_file_debug_fits(file))
 		return -ENODATA;
 	info = memory_new(struct debug_info);
 	info->empty.fd = -1;
 	info->dwarf = dwarf_begin_elf(file->elf, DWARF_C_READ, NULL);
-	if (info->dwarf && alt)
+	if (info->dwarf && alt && elf_file_debug_fits(alt))
 		info->alt = dwarf_begin_elf(alt->elf, DWARF_C_READ, NULL);
 	err = info->alt ? 0 : empty_file_create(&info->empty);
 	if (info->dwarf && !info->alt && err == 0)

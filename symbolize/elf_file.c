@@ -2,10 +2,11 @@
 /*
  * elf_file.c - which ELF files are safe to hand to libelf and libdw, and what do their sections hold?
  *
- * libelf checks that a section lies inside the file, but it allocates whatever size the section has, and libdw
- * unpacks every compressed debug section as soon as it opens a file, at the size that the compression header
- * claims. So all section headers are looked at once, before anything is read: a section over ELF_SECTION_MAX,
- * packed or unpacked, refuses the file, and so does a sum over ELF_SECTIONS_MAX.
+ * libelf checks that a section lies inside the file, but it allocates whatever size the section has (a sparse file is
+ * large for free), and libdw unpacks every compressed debug section as soon as it opens a file, at the size that the
+ * compression header claims. So section headers are looked at before anything is read. A section over
+ * ELF_SECTION_MAX counts as absent; string tables, which libelf reads behind our back, refuse the file; debug sections
+ * that are too large, packed or unpacked, one or all together, cost the file its DWARF and leave its symbols.
  *
  * ELF_C_READ, not ELF_C_READ_MMAP: a file may belong to anybody, and a mapped file that its owner truncates is a SIGBUS
  * here. With pread it is a short read, which libelf reports.
@@ -19,9 +20,10 @@
 
 #include "memory.h"
 
-static const uint64_t ELF_SECTION_MAX = 2ull << 30;  /* bytes of one section, unpacked */
-static const uint64_t ELF_SECTIONS_MAX = 6ull << 30; /* bytes of all sections that libelf or libdw may read */
+static const uint64_t ELF_SECTION_MAX = 2ull << 30; /* bytes of one section, unpacked */
+static const uint64_t ELF_DEBUG_MAX = 6ull << 30;   /* bytes of all debug sections, unpacked */
 static const size_t ELF_SECTION_COUNT_MAX = 1 << 20;
+static const uint64_t NOTE_MAX = 1 << 20;
 
 /* What a section will take in memory; old GNU style compression has a header of its own before the stream. */
 static uint64_t section_unpacked_size(Elf_Scn *scn, const GElf_Shdr *header, const char *name)
@@ -42,37 +44,53 @@ static uint64_t section_unpacked_size(Elf_Scn *scn, const GElf_Shdr *header, con
 	return size;
 }
 
-static int file_check_sizes(Elf *elf)
+bool elf_file_debug_fits(const struct elf_file *file)
 {
 	uint64_t sum = 0;
-	size_t nr_sections;
+	Elf_Scn *scn = NULL;
 	size_t names;
+
+	if (elf_getshdrstrndx(file->elf, &names) != 0)
+		return false;
+	while ((scn = elf_nextscn(file->elf, scn))) {
+		GElf_Shdr header;
+		const char *name;
+		uint64_t size;
+
+		if (!gelf_getshdr(scn, &header))
+			return false;
+		name = elf_strptr(file->elf, names, header.sh_name);
+		if (header.sh_type == SHT_NOBITS || !name ||
+		    (strncmp(name, ".debug", 6) != 0 && strncmp(name, ".zdebug", 7) != 0))
+			continue;
+		/* The packed size first: gelf_getchdr reads the section. */
+		if (header.sh_size > ELF_SECTION_MAX)
+			return false;
+		size = section_unpacked_size(scn, &header, name);
+		sum += size;
+		if (size > ELF_SECTION_MAX || sum > ELF_DEBUG_MAX)
+			return false;
+	}
+	return true;
+}
+
+static int file_check_string_tables(Elf *elf)
+{
+	size_t nr_sections;
 	Elf_Scn *scn = NULL;
 
 	if (elf_getshdrnum(elf, &nr_sections) != 0)
 		return -EBADMSG;
 	if (nr_sections > ELF_SECTION_COUNT_MAX)
 		return -E2BIG;
-	if (elf_getshdrstrndx(elf, &names) != 0)
-		names = 0;
 	while ((scn = elf_nextscn(elf, scn))) {
 		GElf_Shdr header;
-		const char *name;
-		uint64_t size;
 
 		if (!gelf_getshdr(scn, &header))
 			return -EBADMSG;
-		if (header.sh_type == SHT_NOBITS)
-			continue;
-		/* The packed size too: gelf_getchdr reads the section. */
-		if (header.sh_size > ELF_SECTION_MAX)
-			return -E2BIG;
-		name = names ? elf_strptr(elf, names, header.sh_name) : NULL;
-		size = section_unpacked_size(scn, &header, name ? name : "");
-		if (size > ELF_SECTION_MAX)
-			return -E2BIG;
-		sum += size;
-		if (sum > ELF_SECTIONS_MAX)
+		/* No linker packs these, and libelf would unpack them unasked. */
+		if (header.sh_type == SHT_STRTAB &&
+		    (header.sh_size > ELF_SECTION_MAX || header.sh_flags & SHF_COMPRESSED))
 			return -E2BIG;
 	}
 	return 0;
@@ -96,7 +114,7 @@ static int file_finish(struct elf_file *file, struct elf_file *ret)
 	int err = file->elf && file_is_sane(file->elf) ? 0 : -ENOEXEC;
 
 	if (err == 0)
-		err = file_check_sizes(file->elf);
+		err = file_check_string_tables(file->elf);
 	if (err < 0) {
 		elf_file_close(file);
 		return err;
@@ -144,7 +162,7 @@ void elf_file_close(struct elf_file *file)
 
 static bool section_take(Elf_Scn *scn, const GElf_Shdr *header, struct elf_section *ret)
 {
-	if (header->sh_type == SHT_NOBITS || header->sh_size == 0)
+	if (header->sh_type == SHT_NOBITS || header->sh_size == 0 || header->sh_size > ELF_SECTION_MAX)
 		return false;
 	*ret = (struct elf_section){
 		.scn = scn,
@@ -240,7 +258,8 @@ bool elf_file_has_build_id(const struct elf_file *file, const uint8_t *build_id,
 
 		if (!gelf_getshdr(scn, &header))
 			return false;
-		if (header.sh_type == SHT_NOTE && note_section_build_id(scn, build_id, size_bytes, &same))
+		if (header.sh_type == SHT_NOTE && header.sh_size <= NOTE_MAX &&
+		    note_section_build_id(scn, build_id, size_bytes, &same))
 			return same && size_bytes > 0;
 	}
 	return false;

@@ -14,7 +14,7 @@ struct Elf_Scn;
 
 struct elf_file {
 	struct Elf *elf;
-	int fd;	      /* owned, -1 = borrowed or in memory */
+	int fd;       /* owned, -1 = borrowed or in memory */
 	void *memory; /* owned image of a file in memory */
 };
 
@@ -22,15 +22,15 @@ struct elf_file {
 struct elf_section {
 	struct Elf_Scn *scn;
 	uint64_t file_addr; /* sh_addr, 0 = not loaded */
-	uint64_t size;	    /* as stored, maybe compressed */
+	uint64_t size;      /* as stored, maybe compressed */
 	uint32_t type;
-	uint32_t link;	     /* sh_link */
+	uint32_t link;       /* sh_link */
 	uint32_t entry_size; /* sh_entsize, cut */
 };
 
 /*
- * Reads fd with pread; it stays the caller's. -ENOEXEC: no ELF file that libelf takes; -E2BIG: a section is, or says
- * that it unpacks to, more than ELF_SECTION_MAX.
+ * Reads fd with pread; it stays the caller's. -ENOEXEC: no ELF file that libelf takes; -E2BIG, -EBADMSG: its section
+ * headers are beyond use.
  */
 int elf_file_open(int fd, struct elf_file *ret);
 /* As above; takes ownership of fd, also on error. */
@@ -51,6 +51,9 @@ bool elf_file_has_build_id(const struct elf_file *file, const uint8_t *build_id,
 
 /* p_vaddr of the first PT_LOAD; false when there is none. */
 bool elf_file_load_addr(const struct elf_file *file, uint64_t *ret);
+
+/* Whether libdw may open the file: it unpacks all debug sections at once, at the sizes that they claim. */
+bool elf_file_debug_fits(const struct elf_file *file);
 
 /* DWARF with units is inside. */
 bool elf_file_has_debug_info(const struct elf_file *file);

@@ -15,7 +15,7 @@
 #include "rows.h"
 
 enum {
-	BUILD_ID_MAX = 20,    /* bytes kept of a build-id; longer ones are cut */
+	BUILD_ID_MAX = 20,        /* bytes kept of a build-id; longer ones are cut */
 	OBJECT_SEGMENTS_MAX = 16, /* executable PT_LOADs kept; more is -E2BIG (real files have 1 or 2) */
 };
 
@@ -37,7 +37,7 @@ struct object_info {
 	uint64_t entry_addr;   /* e_entry, 0 = none */
 	uint32_t nr_segments;
 	struct object_segment segments[OBJECT_SEGMENTS_MAX]; /* executable PT_LOADs only, by file_addr */
-	char interpreter[64];  /* PT_INTERP, "" = none or longer than that */
+	char interpreter[64];                                /* PT_INTERP, "" = none or longer than that */
 };
 
 /* One immutable table per file. */
@@ -52,7 +52,7 @@ struct unwind_table {
 
 	/* What was met on the way, for -v and the tests. */
 	uint32_t nr_fdes;
-	uint32_t nr_fdes_broken;     /* skipped: malformed */
+	uint32_t nr_fdes_broken; /* skipped: malformed */
 	uint32_t nr_rows_unsupported;
 };
 
@@ -84,7 +84,6 @@ struct kernel_symbol {
 	uint64_t start;
 	uint64_t end; /* the next symbol's start: kallsyms has no sizes */
 };
-
 
 /* Longest name or path handed out; longer ones are cut (viewers break on names over 16 KiB). */
 enum { NAME_MAX_BYTES = 4096 };

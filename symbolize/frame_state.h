@@ -12,22 +12,22 @@
 #include "byte_reader.h"
 
 enum frame_term_kind {
-	TERM_UNKNOWN,	/* none of these shapes */
-	TERM_SAME,	/* as in this frame */
+	TERM_UNKNOWN,   /* none of these shapes */
+	TERM_SAME,      /* as in this frame */
 	TERM_UNDEFINED, /* not recoverable; of the return address: there is no caller */
-	TERM_CONSTANT,	/* offset */
-	TERM_REGISTER,	/* reg + offset */
-	TERM_MEMORY,	/* *(reg + offset) + add */
-	TERM_CFA,	/* CFA + offset */
-	TERM_AT_CFA,	/* *(CFA + offset) + add */
-	TERM_PLT,	/* rsp + 8 + ((pc & 15) >= offset ? 8 : 0) */
+	TERM_CONSTANT,  /* offset */
+	TERM_REGISTER,  /* reg + offset */
+	TERM_MEMORY,    /* *(reg + offset) + add */
+	TERM_CFA,       /* CFA + offset */
+	TERM_AT_CFA,    /* *(CFA + offset) + add */
+	TERM_PLT,       /* rsp + 8 + ((pc & 15) >= offset ? 8 : 0) */
 };
 
 struct frame_term {
 	int64_t offset;
 	int32_t add;
 	uint8_t kind; /* enum frame_term_kind */
-	uint8_t reg;  /* enum dwarf_register, rsp..r15 and the like: below DWARF_RIP */
+	uint8_t reg;  /* enum dwarf_register, below DWARF_RIP */
 };
 
 enum frame_column { COLUMN_RA, COLUMN_RBP, COLUMN_RSP, NR_FRAME_COLUMNS };

@@ -289,24 +289,21 @@ static int find_segments(struct object *object)
 	return 0;
 }
 
-/* Absent, past the end of the file or beyond its ceiling: false, and the file counts as having no sections. */
-static bool read_section_header(const struct object *object, const struct file_header *file, size_t index,
-				struct object_section *ret)
+static size_t section_header_size(const struct object *object)
 {
-	size_t size = object->is_64bit ? sizeof(Elf64_Shdr) : sizeof(Elf32_Shdr);
-	Elf64_Shdr elf64 = {0};
-	Elf32_Shdr elf32 = {0};
-	uint64_t offset;
+	return object->is_64bit ? sizeof(Elf64_Shdr) : sizeof(Elf32_Shdr);
+}
 
-	if (!file->sections_offset || file->section_size != size ||
-	    __builtin_add_overflow(file->sections_offset, index * size, &offset) ||
-	    object_read(object, offset, object->is_64bit ? (void *)&elf64 : (void *)&elf32, size))
-		return false;
-	*ret = object->is_64bit ? SECTION(elf64) : SECTION(elf32);
-	/* Only section 0 has no use for sh_link: it holds the index of the names where that doesn't fit e_shstrndx. */
-	if (index == 0)
-		ret->name = object->is_64bit ? elf64.sh_link : elf32.sh_link;
-	return true;
+/* Decodes a section header; link_ret may be NULL. */
+static struct object_section decode_section(const struct object *object, const uint8_t *bytes, uint32_t *link_ret)
+{
+	Elf64_Shdr elf64;
+	Elf32_Shdr elf32;
+
+	memcpy(object->is_64bit ? (void *)&elf64 : (void *)&elf32, bytes, section_header_size(object));
+	if (link_ret)
+		*link_ret = object->is_64bit ? elf64.sh_link : elf32.sh_link;
+	return object->is_64bit ? SECTION(elf64) : SECTION(elf32);
 }
 
 static void read_section_names(struct object *object, size_t index)
@@ -325,28 +322,32 @@ static void read_section_names(struct object *object, size_t index)
 	object->section_names_size = names->size;
 }
 
+/* Absent, past the end of the file or beyond the ceiling: the file counts as having no sections. */
 static void read_sections(struct object *object, const struct file_header *file)
 {
-	struct object_section zero;
+	size_t size = section_header_size(object);
+	uint8_t first[sizeof(Elf64_Shdr)];
+	uint32_t names_index;
 
-	if (!read_section_header(object, file, 0, &zero))
+	if (!file->sections_offset || file->section_size != size ||
+	    object_read(object, file->sections_offset, first, size))
 		return;
 	/* Numbers that don't fit the file header are in section 0. */
-	uint64_t nr = file->nr_sections ? file->nr_sections : zero.size;
-	size_t names_index = file->names_index == SHN_XINDEX ? zero.name : file->names_index;
+	uint64_t nr = decode_section(object, first, &names_index).size;
 
-	if (nr > SECTIONS_MAX || nr * file->section_size > object->file_size)
+	if (file->nr_sections)
+		nr = file->nr_sections;
+	if (file->names_index != SHN_XINDEX)
+		names_index = file->names_index;
+	if (nr > SECTIONS_MAX || nr * size > object->file_size)
+		return;
+	_cleanup_free_ uint8_t *table = memory_zalloc(nr, size);
+
+	if (object_read(object, file->sections_offset, table, nr * size))
 		return;
 	vector_reserve(&object->sections, nr);
-	zero.name = 0;
-	*vector_push(&object->sections) = zero;
-	for (size_t i = 1; i < nr; i++) {
-		struct object_section section;
-
-		if (!read_section_header(object, file, i, &section))
-			break;
-		*vector_push(&object->sections) = section;
-	}
+	for (size_t i = 0; i < nr; i++)
+		*vector_push(&object->sections) = decode_section(object, table + i * size, NULL);
 	read_section_names(object, names_index);
 }
 

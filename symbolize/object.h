@@ -21,7 +21,7 @@ struct object;
 enum related_kind {
 	RELATED_BUILD_ID,  /* the debug file of this build-id */
 	RELATED_DEBUGLINK, /* the debug file of this name and CRC, beside the object or under the usual roots */
-	RELATED_ALT,	   /* the dwz alternate file of this name and build-id */
+	RELATED_ALT,       /* the dwz alternate file of this name and build-id */
 };
 struct related_file {
 	enum related_kind kind;

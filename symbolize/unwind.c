@@ -88,6 +88,7 @@ static int add_row(struct unwind_builder *builder, uint64_t file_addr, uint16_t 
 static int add_program_rows(struct unwind_builder *builder, const struct cfi_fde *fde)
 {
 	struct cfi_program *program = &builder->program;
+	uint32_t last = UINT32_MAX; /* no rule */
 	int more;
 
 	cfi_program_init(program, fde);
@@ -96,10 +97,13 @@ static int add_program_rows(struct unwind_builder *builder, const struct cfi_fde
 		if (more < 0)
 			return more;
 		struct unwind_rule rule = unwind_rule_make(&program->state);
-		int err = add_row(builder, program->row_addr, unwind_rules_intern(&builder->rules, &rule));
+		uint16_t number = unwind_rules_intern(&builder->rules, &rule);
+		/* Rows that only move a register nobody asks for change nothing. */
+		int err = number == last ? 0 : add_row(builder, program->row_addr, number);
 
 		if (err)
 			return err;
+		last = number;
 	} while (more);
 	return 0;
 }
@@ -193,41 +197,40 @@ static uint32_t count_unsupported(const struct rule_rows *rows)
 	return nr;
 }
 
-static int build_table(struct unwind_builder *builder, const struct object *object, struct unwind_table **ret)
+static struct unwind_table *build_table(struct unwind_builder *builder, struct rule_patches *patches)
 {
+	struct unwind_table *table = memory_new(struct unwind_table);
 	struct rule_rows merged = {0};
 	struct rule_rows patched = {0};
-	struct rule_patches patches = {0};
-	int err = unwind_patches_find(object, builder->origin_addr, &builder->ranges, &builder->rows, &patches);
 
-	if (!err) {
-		struct unwind_table *table = memory_new(struct unwind_table);
-
-		rule_rows_merge(&builder->ranges, &builder->rows, &merged);
-		rule_rows_patch(&merged, &patches, &patched);
-		unwind_table_fill(table, &patched, builder->origin_addr - builder->info->base_addr);
-		table->nr_fdes = (uint32_t)builder->ranges.list.nr;
-		table->nr_fdes_broken = builder->nr_fdes_broken;
-		table->nr_rows_unsupported = count_unsupported(&patched);
-		table->nr_rules = (uint32_t)builder->rules.list.nr;
-		table->rules = memory_dup(builder->rules.list.data, table->nr_rules * sizeof(struct unwind_rule));
-		*ret = table;
-	}
+	table->nr_fdes = (uint32_t)builder->ranges.list.nr;
+	table->nr_fdes_broken = builder->nr_fdes_broken;
+	table->nr_rules = (uint32_t)builder->rules.list.nr;
+	table->rules = memory_dup(builder->rules.list.data, table->nr_rules * sizeof(struct unwind_rule));
+	rule_rows_merge(&builder->ranges, &builder->rows, &merged);
+	/* Each step's input goes before the next output comes: there may be millions of rows. */
+	vector_free(&builder->rows.list);
+	rule_rows_patch(&merged, patches, &patched);
 	vector_free(&merged.list);
+	table->nr_rows_unsupported = count_unsupported(&patched);
+	unwind_table_fill(table, &patched, builder->origin_addr - builder->info->base_addr);
 	vector_free(&patched.list);
-	vector_free(&patches.list);
-	return err;
+	return table;
 }
 
 int unwind_table_compile(struct object *object, struct unwind_table **ret)
 {
 	_cleanup_free_ struct unwind_builder *builder = memory_new(struct unwind_builder);
+	struct rule_patches patches = {0};
 	int err = builder_init(builder, object_info(object));
 
 	if (!err)
 		err = add_functions(builder, object);
 	if (!err)
-		err = build_table(builder, object, ret);
+		err = unwind_patches_find(object, builder->origin_addr, &builder->ranges, &builder->rows, &patches);
+	if (!err)
+		*ret = build_table(builder, &patches);
+	vector_free(&patches.list);
 	builder_deinit(builder);
 	return err;
 }

@@ -73,7 +73,7 @@ static void append_row(struct rule_rows *rows, uint32_t start, uint32_t rule)
 /* A function that has begun and not ended. */
 struct open_range {
 	uint32_t end;
-	uint32_t row;	   /* the one that was reached */
+	uint32_t row;      /* the one that was reached */
 	uint32_t last_row; /* one behind the function's */
 };
 
@@ -158,7 +158,7 @@ static int compare_patches(const void *left, const void *right)
 void rule_rows_patch(const struct rule_rows *rows, struct rule_patches *patches, struct rule_rows *ret)
 {
 	uint32_t current = RULE_NONE; /* what rows say at the place reached */
-	uint32_t done = 0;	      /* end of the last patch */
+	uint32_t done = 0;            /* end of the last patch */
 	size_t row = 0;
 
 	if (patches->list.nr)

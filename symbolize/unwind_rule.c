@@ -10,13 +10,14 @@
  */
 #include "unwind_rule.h"
 
-/* One column as {kind, register, offset}; false: it has no such form. */
+/* A column as a rule holds it. */
 struct value {
 	enum unwind_value kind;
 	uint8_t reg;
 	int16_t offset;
 };
 
+/* False: the offset doesn't fit. */
 static bool set_value(enum unwind_value kind, uint8_t reg, int64_t offset, struct value *ret)
 {
 	if (offset < INT16_MIN || offset > INT16_MAX)
@@ -25,6 +26,7 @@ static bool set_value(enum unwind_value kind, uint8_t reg, int64_t offset, struc
 	return true;
 }
 
+/* False: a term that a rule has no form for. */
 static bool value_of_term(const struct frame_term *term, const struct frame_term *cfa, struct value *ret)
 {
 	int64_t offset;

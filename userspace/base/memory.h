@@ -25,7 +25,7 @@ char *memory_strdup(const char *text) __attribute__((malloc, returns_nonnull, wa
 void *memory_dup(const void *data, size_t size_bytes) __attribute__((returns_nonnull, warn_unused_result));
 char *memory_format(const char *format, ...) __attribute__((format(printf, 1, 2), malloc, returns_nonnull));
 
-#define memory_new(type) ((type *)memory_zalloc(1, sizeof(type)))
+#define memory_new(type)           ((type *)memory_zalloc(1, sizeof(type)))
 #define memory_new_array(type, nr) ((type *)memory_zalloc((nr), sizeof(type)))
 
 /* Scope guards: `_cleanup_free_ char *text = ...;`, `_cleanup_close_ int fd = -1;` */
@@ -47,9 +47,9 @@ static inline void cleanup_fclose(FILE **file)
 }
 
 #define _cleanup_(function) __attribute__((cleanup(function)))
-#define _cleanup_free_ _cleanup_(cleanup_free)
-#define _cleanup_close_ _cleanup_(cleanup_close)
-#define _cleanup_fclose_ _cleanup_(cleanup_fclose)
+#define _cleanup_free_      _cleanup_(cleanup_free)
+#define _cleanup_close_     _cleanup_(cleanup_close)
+#define _cleanup_fclose_    _cleanup_(cleanup_fclose)
 
 /* Hands the value of a guarded local to a new owner. */
 #define steal_pointer(pointer)                                                                                         \

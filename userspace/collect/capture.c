@@ -62,7 +62,7 @@ static uint64_t frame_pc(const struct process *process, uint64_t frame)
 
 static void put_head(struct capture *capture, uint32_t type, size_t size_bytes)
 {
-	uint32_t head[2] = { type, (uint32_t)size_bytes };
+	uint32_t head[2] = {type, (uint32_t)size_bytes};
 
 	put(capture, head, sizeof(head));
 }
@@ -79,17 +79,16 @@ void capture_write(struct capture *capture, const struct record_capture *record,
 		.in_kernel = record->in_kernel,
 		.time_ns = record->time_ns,
 	};
-	uint64_t pcs[STACK_FRAMES_MAX];
-	uint8_t flags[STACK_FRAMES_MAX];
+	uint64_t pcs[USER_FRAMES_MAX];
+	uint8_t flags[USER_FRAMES_MAX];
 
-	if (capture->failed)
+	/* Elided stacks can't be compared frame by frame. */
+	if (capture->failed || record->nr_walked > record->nr_frames)
 		return;
 	memcpy(sample.regs, record->regs, sizeof(sample.regs));
-	for (uint32_t i = 0; i < record->nr_frames && i < STACK_FRAMES_MAX; i++) {
+	for (uint32_t i = 0; i < record->nr_frames && i < USER_FRAMES_MAX; i++) {
 		uint64_t frame = record->frames[i];
 
-		if (frame_kind(frame) == FRAME_PSEUDO)
-			continue;
 		pcs[sample.nr_frames] = frame_pc(process, frame);
 		flags[sample.nr_frames++] = (frame & FRAME_BY_FP ? 1 : 0) | (frame & FRAME_EXACT ? 2 : 0);
 	}

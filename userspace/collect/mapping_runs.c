@@ -9,7 +9,7 @@ void mapping_runs_init(struct mapping_runs *runs, struct mapping_slot *slots, ui
 	runs->slots = slots;
 	runs->nr_slots = nr_slots;
 	table_init(&runs->by_first, sizeof(uint32_t));
-	*vector_push(&runs->free) = (struct mapping_run){ .first = 0, .count = nr_slots };
+	*vector_push(&runs->free) = (struct mapping_run){.first = 0, .count = nr_slots};
 }
 
 void mapping_runs_deinit(struct mapping_runs *runs)
@@ -38,7 +38,7 @@ uint32_t mapping_runs_take(struct mapping_runs *runs, uint32_t count)
 			continue;
 		uint32_t place = list_place(runs);
 
-		runs->list.data[place] = (struct mapping_run){ .first = hole->first, .count = count, .users = 1 };
+		runs->list.data[place] = (struct mapping_run){.first = hole->first, .count = count, .users = 1};
 		table_put(&runs->by_first, &hole->first, place);
 		hole->first += count;
 		hole->count -= count;
@@ -78,7 +78,7 @@ static void give_back(struct mapping_runs *runs, struct mapping_run run)
 		at++;
 	vector_push(&runs->free);
 	memmove(&runs->free.data[at + 1], &runs->free.data[at], (runs->free.nr - 1 - at) * sizeof(run));
-	runs->free.data[at] = (struct mapping_run){ .first = run.first, .count = run.count };
+	runs->free.data[at] = (struct mapping_run){.first = run.first, .count = run.count};
 	for (size_t i = at ? at - 1 : 0; i + 1 < runs->free.nr && i <= at;) {
 		struct mapping_run *left = &runs->free.data[i];
 

@@ -66,9 +66,9 @@ static bool take_number(struct cursor *cursor, unsigned base, uint64_t max, uint
 
 		if (digit >= base)
 			break;
-		if (value > (max - digit) / base)
+		if (__builtin_mul_overflow(value, base, &value) || __builtin_add_overflow(value, digit, &value) ||
+		    value > max)
 			return false;
-		value = value * base + digit;
 	}
 	*ret = value;
 	return cursor->at > first;

@@ -75,7 +75,7 @@ bool module_offset_of(const struct module *module, uint64_t file_offset, uint64_
 
 static struct build_id_key build_id_key(const uint8_t *bytes, uint8_t size)
 {
-	struct build_id_key key = { .size = size < BUILD_ID_MAX ? size : BUILD_ID_MAX };
+	struct build_id_key key = {.size = size < BUILD_ID_MAX ? size : BUILD_ID_MAX};
 
 	memcpy(key.bytes, bytes, key.size);
 	return key;
@@ -126,7 +126,7 @@ static int open_by_path(const struct module_source *source, struct reader *reade
 		return fd;
 	if (!source->build_id_size)
 		return fstat(fd, &st) == 0 && st.st_ino == source->inode ? steal_fd(fd) : -ESTALE;
-	struct reader_file file = { .fd = fd, .path = source->path };
+	struct reader_file file = {.fd = fd, .path = source->path};
 
 	if (reader_describe(reader, &file, &info) || info.build_id_size != source->build_id_size ||
 	    memcmp(info.build_id, source->build_id, info.build_id_size) != 0)
@@ -137,8 +137,8 @@ static int open_by_path(const struct module_source *source, struct reader *reade
 /* Adds a module for an open file, or finds it by build-id. Takes the descriptor. */
 static uint32_t add_file(struct modules *modules, int fd, const char *path, bool *added)
 {
-	struct object_info info = { 0 };
-	struct reader_file file = { .fd = fd, .path = path };
+	struct object_info info = {0};
+	struct reader_file file = {.fd = fd, .path = path};
 	int error = reader_describe(modules->reader, &file, &info);
 	uint32_t id = (uint32_t)modules->list.nr;
 
@@ -204,7 +204,7 @@ static bool find_known(const struct modules *modules, const struct module_source
 
 		return table_get(&modules->build_ids, &key, ret);
 	}
-	struct inode_key key = { .inode = source->inode, .major = source->major, .minor = source->minor };
+	struct inode_key key = {.inode = source->inode, .major = source->major, .minor = source->minor};
 
 	return source->inode && table_get(&modules->inodes, &key, ret);
 }
@@ -236,9 +236,18 @@ uint32_t modules_find(struct modules *modules, const struct module_source *sourc
 	}
 	id = add_file(modules, fd, source->path, added);
 	if (source->inode) {
-		struct inode_key key = { .inode = source->inode, .major = source->major, .minor = source->minor };
+		struct inode_key key = {.inode = source->inode, .major = source->major, .minor = source->minor};
 
 		table_put(&modules->inodes, &key, id);
 	}
 	return id;
+}
+
+uint32_t modules_add_path(struct modules *modules, const char *path, bool *added)
+{
+	_cleanup_free_ char *full = realpath(path, NULL);
+	int fd = full && modules->list.nr < modules->max ? open_regular(full) : -ENOENT;
+
+	*added = false;
+	return fd < 0 ? NO_MODULE : add_file(modules, fd, full, added);
 }

@@ -57,6 +57,12 @@ void modules_deinit(struct modules *modules);
 uint32_t modules_find(struct modules *modules, const struct module_source *source, bool *added);
 
 /*
+ * The module of a file that will probably be mapped soon, by a path of ours; NO_MODULE when it can't be read. Nothing
+ * is counted.
+ */
+uint32_t modules_add_path(struct modules *modules, const char *path, bool *added);
+
+/*
  * Where in the module a mapping of file_offset begins, as a module offset; false when no executable segment of the file
  * lies there.
  */

@@ -13,7 +13,7 @@ enum {
 	PSEUDO_START = 0x1000, /* pseudo-frames get addresses of their own in a mapping of their own */
 	PSEUDO_STRIDE = 16,
 	NO_LOCATION = UINT32_MAX,
-	FRAMES_PER_STACK_MAX = KERNEL_FRAMES_MAX + STACK_FRAMES_MAX + 1,
+	FRAMES_PER_STACK_MAX = KERNEL_FRAMES_MAX + USER_FRAMES_MAX + 3, /* elided, end, lost */
 };
 
 /* A frame together with the process that a raw pc needs to mean anything. */
@@ -50,8 +50,8 @@ struct naming {
 	VECTOR(struct frame_key) frames;
 	VECTOR(uint32_t) locations; /* by frame */
 	VECTOR(struct wanted) wanted;
-	struct placement *placements; /* by module */
-	struct placement kernel;     /* the kernel proper */
+	struct placement *placements;          /* by module */
+	struct placement kernel;               /* the kernel proper */
 	uint32_t pseudo_mapping, anon_mapping; /* NO_LOCATION until needed */
 
 	/* the batch that the reader is answering */
@@ -187,10 +187,9 @@ static void name_found(size_t index, const struct name_frame *frames, size_t nr_
 	mapping->has_line_numbers |= frames[0].line != 0;
 	mapping->has_inline_frames |= nr_frames > 1;
 	placement->nr_named++;
-	naming->locations.data[wanted->frame] =
-		profile_add_location(naming->profile, placement->mapping,
-				     wanted->file_addr - file->info.base_addr + placement->bias, lines,
-				     (uint32_t)nr_frames, false);
+	naming->locations.data[wanted->frame] = profile_add_location(
+		naming->profile, placement->mapping, wanted->file_addr - file->info.base_addr + placement->bias, lines,
+		(uint32_t)nr_frames, false);
 }
 
 static int compare_wanted(const void *a, const void *b)
@@ -212,7 +211,7 @@ static void name_files(struct naming *naming)
 		for (to = from; to < naming->wanted.nr && naming->wanted.data[to].module == module; to++)
 			;
 		const struct module *file = &naming->modules->list.data[module];
-		struct reader_file reader_file = { .fd = file->fd, .path = file->path };
+		struct reader_file reader_file = {.fd = file->fd, .path = file->path};
 		_cleanup_free_ uint64_t *addrs = memory_new_array(uint64_t, to - from);
 
 		for (size_t i = from; i < to; i++)
@@ -242,8 +241,8 @@ static void name_kernel(struct naming *naming, uint32_t frame, uint64_t pc)
 		uint64_t limit = end > start ? end : UINT64_MAX;
 
 		naming->kernel.placed = true;
-		naming->kernel.mapping =
-			add_mapping(naming, "[kernel.kallsyms]_text", start ? start : FRAME_PAYLOAD_MASK + 1, limit, 0, NULL);
+		naming->kernel.mapping = add_mapping(naming, "[kernel.kallsyms]_text",
+						     start ? start : FRAME_PAYLOAD_MASK + 1, limit, 0, NULL);
 		naming->profile->mappings.data[naming->kernel.mapping].has_functions = true;
 	}
 	int error = reader_kernel_symbol(naming->reader, pc, &symbol);
@@ -289,8 +288,8 @@ static void name_raw(struct naming *naming, uint32_t frame, uint64_t pc, uint64_
 		_cleanup_free_ char *name = memory_format("[unknown code]+0x%" PRIx64, pc);
 
 		naming->locations.data[frame] = add_plain_location(
-			naming, special_mapping(naming, &naming->anon_mapping, "//anon", 0, 1ull << 59), lookup_pc, name,
-			"");
+			naming, special_mapping(naming, &naming->anon_mapping, "//anon", 0, 1ull << 59), lookup_pc,
+			name, "");
 		return;
 	}
 	const char *path = strings_text(&naming->processes->paths, mapping->path);
@@ -306,7 +305,7 @@ static const char *stop_text(uint32_t stop)
 #define STOP(name, text, advice) text,
 		STOPS(STOP)
 #undef STOP
-		"stack lost: ring full",
+			"stack lost: ring full",
 	};
 
 	return stop < ARRAY_SIZE(texts) ? texts[stop] : "unknown reason";
@@ -318,7 +317,8 @@ static void name_pseudo(struct naming *naming, uint32_t frame, uint64_t value)
 	uint32_t mapping = special_mapping(naming, &naming->pseudo_mapping, "[ebprof]", PSEUDO_START,
 					   PSEUDO_START + 256 * PSEUDO_STRIDE);
 	_cleanup_free_ char *name =
-		module < naming->modules->list.nr
+		stop == STOP_elided ? memory_format("[%u frames elided]", module)
+		: module < naming->modules->list.nr
 			? memory_format("[%s: %s]", stop_text(stop), module_name(&naming->modules->list.data[module]))
 			: memory_format("[%s]", stop_text(stop));
 
@@ -368,7 +368,7 @@ static void resolve_frame(struct naming *naming, uint32_t index)
 
 static struct frame_key make_key(uint64_t frame, uint32_t process)
 {
-	return (struct frame_key){ .frame = frame, .process = frame_kind(frame) == FRAME_RAW ? process : 0 };
+	return (struct frame_key){.frame = frame, .process = frame_kind(frame) == FRAME_RAW ? process : 0};
 }
 
 /* Gives every frame that occurs a number. */
@@ -412,7 +412,8 @@ static void place_main_executable(struct naming *naming)
 			return;
 		}
 	}
-	const char *name = processes->list.nr && processes->list.data[0].comm[0] ? processes->list.data[0].comm : "unknown";
+	const char *name =
+		processes->list.nr && processes->list.data[0].comm[0] ? processes->list.data[0].comm : "unknown";
 	_cleanup_free_ char *bracketed = memory_format("[%.16s]", name);
 
 	add_mapping(naming, bracketed, 0, 0, 0, NULL);
@@ -482,7 +483,7 @@ static void add_samples(struct naming *naming)
 
 	for (size_t i = 0; i < naming->store->counts.nr; i++) {
 		const struct stack_count *count = &naming->store->counts.data[i];
-		int64_t values[2] = { (int64_t)count->count, (int64_t)(count->count * naming->config->period) };
+		int64_t values[2] = {(int64_t)count->count, (int64_t)(count->count * naming->config->period)};
 		struct profile_label labels[PROFILE_LABELS_MAX];
 		bool lost = false;
 		uint32_t nr = append_stack(naming, &count->key.kernel, locations, 0, &lost);

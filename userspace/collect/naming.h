@@ -2,9 +2,9 @@
 /*
  * naming.h - from stacks and counts to a profile.
  *
- * Each frame that occurs is resolved once: file frames of a module together, in one call of the reader; kernel frames by
- * kallsyms; raw pcs by the mappings of their process; pseudo-frames by their reason. Then every count becomes a sample:
- * kernel frames first (the leaf side), user frames below, labels from the process and the key.
+ * Each frame that occurs is resolved once: file frames of a module together, in one call of the reader; kernel frames
+ * by kallsyms; raw pcs by the mappings of their process; pseudo-frames by their reason. Then every count becomes a
+ * sample: kernel frames first (the leaf side), user frames below, labels from the process and the key.
  */
 #ifndef EBPROF_COLLECT_NAMING_H
 #define EBPROF_COLLECT_NAMING_H

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,13 +16,9 @@ enum {
 	EXITED_REST_DRAINS = 2,           /* a process can still be sampled a little after its exit was announced */
 };
 
-void processes_init(struct processes *processes, struct programs *programs, struct modules *modules,
-		    struct tables *tables)
+void processes_init(struct processes *processes, struct modules *modules, struct tables *tables)
 {
-	const struct programs_memory *memory = programs_memory(programs);
-
 	memset(processes, 0, sizeof(*processes));
-	processes->programs = programs;
 	processes->modules = modules;
 	processes->tables = tables;
 	processes->proc_folder = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -29,6 +26,13 @@ void processes_init(struct processes *processes, struct programs *programs, stru
 	table_init(&processes->by_id, sizeof(struct process_id));
 	table_init(&processes->by_slot, sizeof(uint32_t));
 	table_init(&processes->by_pid, sizeof(uint32_t));
+}
+
+void processes_attach(struct processes *processes, struct programs *programs)
+{
+	const struct programs_memory *memory = programs_memory(programs);
+
+	processes->programs = programs;
 	mapping_runs_init(&processes->runs, memory->mappings, memory->nr_mappings);
 }
 
@@ -168,9 +172,9 @@ static void check_identity(const struct task_entry *task, void *context)
  */
 static void rescan_image(struct processes *processes, struct process *process)
 {
-	struct mappings fresh = { 0 };
-	struct rescan rescan = { .processes = processes, .pid = process->pid, .mappings = &fresh };
-	struct identity_check check = { .pid = process->pid, .id = &process->id };
+	struct mappings fresh = {0};
+	struct rescan rescan = {.processes = processes, .pid = process->pid, .mappings = &fresh};
+	struct identity_check check = {.pid = process->pid, .id = &process->id};
 
 	process->stale = false;
 	if (process->exited || process->is_kthread || !process->pid)
@@ -265,7 +269,7 @@ void processes_rest(struct processes *processes)
 
 void processes_add_running(struct processes *processes, const struct task_entry *task)
 {
-	struct process_entry entry = { 0 };
+	struct process_entry entry = {0};
 	bool added;
 
 	if (programs_add_process(processes->programs, &task->id, &entry))
@@ -279,9 +283,77 @@ void processes_add_running(struct processes *processes, const struct task_entry 
 	intern_pid(processes, task->pid)->image = (uint32_t)(process - processes->list.data);
 }
 
+/* Asks for the table of a file that will be mapped; the module, NULL when there is no such file. */
+static const struct module *prepare_file(struct processes *processes, const char *path)
+{
+	bool added;
+	uint32_t id = modules_add_path(processes->modules, path, &added);
+
+	if (id == NO_MODULE)
+		return NULL;
+	const struct module *module = &processes->modules->list.data[id];
+
+	if (added)
+		tables_request(processes->tables, id, module->fd, module->path);
+	return module;
+}
+
+/* The program that a script's first line names; false when the file is no script. */
+static bool script_interpreter(const struct module *module, char *ret, size_t size_bytes)
+{
+	char line[256] = "";
+
+	if (module->is_elf || pread(module->fd, line, sizeof(line) - 1, 0) < 3 || strncmp(line, "#!", 2) != 0)
+		return false;
+	const char *start = line + 2 + strspn(line + 2, " \t");
+
+	snprintf(ret, size_bytes, "%.*s", (int)strcspn(start, " \t\n"), start);
+	return true;
+}
+
+static void prepare_map_line(const struct map_line *line, void *context)
+{
+	struct rescan *rescan = context;
+	struct mappings dropped = {0};
+
+	rescan->mappings = &dropped;
+	add_map_line(line, rescan);
+	mappings_deinit(&dropped);
+}
+
+void processes_prepare(struct processes *processes, uint32_t pid)
+{
+	struct rescan rescan = {.processes = processes, .pid = pid};
+
+	/* Whatever is wrong with the pid is told when it becomes a target. */
+	maps_read(processes->proc_folder, (pid_t)pid, prepare_map_line, &rescan, NULL);
+}
+
+static void prepare_own_library(const struct map_line *line, void *context)
+{
+	const char *name = strrchr(line->path, '/');
+
+	if (name && strncmp(name, "/libc.so", 8) == 0)
+		prepare_file(context, line->path);
+}
+
 void processes_expect(struct processes *processes, uint32_t pid)
 {
 	intern_pid(processes, pid);
+}
+
+void processes_prepare_executable(struct processes *processes, const char *path)
+{
+	const struct module *module = prepare_file(processes, path);
+	char interpreter[256];
+
+	if (module && script_interpreter(module, interpreter, sizeof(interpreter)))
+		module = prepare_file(processes, interpreter);
+	if (!module || !module->info.interpreter[0])
+		return;
+	snprintf(interpreter, sizeof(interpreter), "%s", module->info.interpreter);
+	prepare_file(processes, interpreter);
+	maps_read(processes->proc_folder, getpid(), prepare_own_library, processes, NULL);
 }
 
 /* A forked child starts with its parent's mappings, and the kernel has given it the parent's run. */

@@ -2,10 +2,10 @@
 /*
  * processes.h - process images: who they are, what they have mapped, and what of that the walker knows.
  *
- * Two streams tell of them, both in CLOCK_MONOTONIC: the programs' records (an image was met, was forked, became another
- * by exec, exited) and the side band's (a mapping appeared, a name changed). They are handed in here merged by time. At
- * exec the side band speaks first: its COMM record with the exec mark and the mappings of the new executable come before
- * the programs' record that gives the image its identity, so they wait under the pid until then.
+ * Two streams tell of them, both in CLOCK_MONOTONIC: the programs' records (an image was met, was forked, became
+ * another by exec, exited) and the side band's (a mapping appeared, a name changed). They are handed in here merged by
+ * time. At exec the side band speaks first: its COMM record with the exec mark and the mappings of the new executable
+ * come before the programs' record that gives the image its identity, so they wait under the pid until then.
  */
 #ifndef EBPROF_COLLECT_PROCESSES_H
 #define EBPROF_COLLECT_PROCESSES_H
@@ -61,9 +61,18 @@ struct processes {
 	uint64_t nr_rescans, nr_mappings_refused;
 };
 
-void processes_init(struct processes *processes, struct programs *programs, struct modules *modules,
-		    struct tables *tables);
+void processes_init(struct processes *processes, struct modules *modules, struct tables *tables);
 void processes_deinit(struct processes *processes);
+
+/*
+ * Before there are programs: asks for the tables of what a running process has mapped, or of what an executable (a path
+ * of ours) will map: itself, its interpreter, and the C library that we use ourselves.
+ */
+void processes_prepare(struct processes *processes, uint32_t pid);
+void processes_prepare_executable(struct processes *processes, const char *path);
+
+/* The programs, borrowed: needed for all that follows. */
+void processes_attach(struct processes *processes, struct programs *programs);
 
 /* A target that runs already, as the task iterator shows it. Its mappings are read by the next processes_publish. */
 void processes_add_running(struct processes *processes, const struct task_entry *task);

@@ -110,8 +110,9 @@ static int map_shared(struct programs *programs)
 static void explain_refusal(struct problem *problem, int error)
 {
 	if (error == -EPERM || error == -EACCES)
-		problem_set(problem, error, "the kernel refused the BPF programs: run with sudo, or grant CAP_BPF and "
-					    "CAP_PERFMON");
+		problem_set(problem, error,
+			    "the kernel refused the BPF programs: run with sudo, or grant CAP_BPF and "
+			    "CAP_PERFMON");
 	else if (access("/sys/kernel/btf/vmlinux", R_OK) != 0)
 		problem_set(problem, error,
 			    "this kernel has no type information (/sys/kernel/btf/vmlinux): use a kernel built with "
@@ -132,8 +133,9 @@ static int handle_record(void *context, void *record, size_t size_bytes)
 static int create_counts(struct programs *programs)
 {
 	for (int i = 0; i < 2; i++) {
-		programs->counts[i] = bpf_map_create(BPF_MAP_TYPE_HASH, i ? "ebprof_counts_b" : "ebprof_counts_a",
-						     sizeof(struct count_key), sizeof(uint64_t), programs->counts_max, NULL);
+		programs->counts[i] =
+			bpf_map_create(BPF_MAP_TYPE_HASH, i ? "ebprof_counts_b" : "ebprof_counts_a",
+				       sizeof(struct count_key), sizeof(uint64_t), programs->counts_max, NULL);
 		if (programs->counts[i] < 0)
 			return programs->counts[i];
 	}
@@ -215,9 +217,9 @@ int programs_attach(struct programs *programs, struct problem *problem)
 		struct bpf_program *program;
 		struct bpf_link **link;
 	} hooks[] = {
-		{ skeleton->progs.ebprof_fork, &skeleton->links.ebprof_fork },
-		{ skeleton->progs.ebprof_exec, &skeleton->links.ebprof_exec },
-		{ skeleton->progs.ebprof_exit, &skeleton->links.ebprof_exit },
+		{skeleton->progs.ebprof_fork, &skeleton->links.ebprof_fork},
+		{skeleton->progs.ebprof_exec, &skeleton->links.ebprof_exec},
+		{skeleton->progs.ebprof_exit, &skeleton->links.ebprof_exit},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(hooks); i++) {
@@ -325,7 +327,7 @@ void *programs_new_segment(struct programs *programs, uint32_t number)
 		close(fd);
 		return NULL;
 	}
-	*vector_push(&programs->segments) = (struct segment){ .fd = fd, .memory = memory };
+	*vector_push(&programs->segments) = (struct segment){.fd = fd, .memory = memory};
 	return memory;
 }
 
@@ -414,8 +416,7 @@ int programs_drain_counts(struct programs *programs, count_fn found, void *conte
 	uint32_t zero = 0;
 	int idle = programs->counts[programs->active];
 	int next = programs->counts[!programs->active];
-	int error =
-		bpf_map_update_elem(bpf_map__fd(programs->skeleton->maps.ebprof_counts), &zero, &next, BPF_ANY);
+	int error = bpf_map_update_elem(bpf_map__fd(programs->skeleton->maps.ebprof_counts), &zero, &next, BPF_ANY);
 
 	if (error)
 		return error;

@@ -22,7 +22,8 @@ struct programs_config {
 	bool label_thread, label_tid, label_cpu;
 	bool capture;
 	uint32_t max_frames;
-	uint32_t ring_bytes, counts_max, known_max, processes_max, mappings_max, modules_max; /* entries; powers of two not needed */
+	uint32_t ring_bytes, counts_max, known_max, processes_max, mappings_max,
+		modules_max; /* entries; powers of two not needed */
 	struct stack_key seed;
 };
 

@@ -13,21 +13,19 @@ struct description {
 };
 
 static const struct description kernel_counters[NR_COUNTERS] = {
-#define COUNTER(name, group, text, advice)                                                                             \
-	[COUNTER_##name] = { #name, text, advice, COUNTER_##group },
+#define COUNTER(name, group, text, advice) [COUNTER_##name] = {#name, text, advice, COUNTER_##group},
 	OUTCOME_COUNTERS(COUNTER)
 #undef COUNTER
-#define STOP(name, text, advice) [COUNTER_user_##name] = { "user_" #name, text, advice, COUNTER_USER_END },
-	STOPS(STOP)
+#define STOP(name, text, advice) [COUNTER_user_##name] = {"user_" #name, text, advice, COUNTER_USER_END},
+		STOPS(STOP)
 #undef STOP
-#define COUNTER(name, group, text, advice)                                                                             \
-	[COUNTER_##name] = { #name, text, advice, COUNTER_##group },
-	EVENT_COUNTERS(COUNTER)
+#define COUNTER(name, group, text, advice) [COUNTER_##name] = {#name, text, advice, COUNTER_##group},
+			EVENT_COUNTERS(COUNTER)
 #undef COUNTER
 };
 
 static const struct description loader_counters[NR_LOADER_COUNTERS] = {
-#define LOADER_COUNTER(name, text, advice) [LOADER_##name] = { #name, text, advice, COUNTER_LOADER },
+#define LOADER_COUNTER(name, text, advice) [LOADER_##name] = {#name, text, advice, COUNTER_LOADER},
 	LOADER_COUNTERS(LOADER_COUNTER)
 #undef LOADER_COUNTER
 };
@@ -67,7 +65,7 @@ static uint64_t sum_incomplete(const uint64_t *totals)
 int report_progress(const struct programs *programs, struct session_progress *ret)
 {
 	struct cpu_counters *cpus;
-	uint64_t totals[NR_COUNTERS] = { 0 };
+	uint64_t totals[NR_COUNTERS] = {0};
 	size_t nr;
 	int error = programs_read_counters(programs, &cpus, &nr);
 
@@ -86,7 +84,7 @@ int report_progress(const struct programs *programs, struct session_progress *re
 
 static struct cpu_balance balance_cpu(const struct cpu_counters *counters, uint32_t cpu, uint64_t period_ns)
 {
-	struct cpu_balance balance = { .cpu = cpu, .runs = counters->runs };
+	struct cpu_balance balance = {.cpu = cpu, .runs = counters->runs};
 
 	for (size_t i = 0; i < NR_COUNTERS; i++)
 		if (kernel_counters[i].group == COUNTER_OUTCOME)
@@ -103,7 +101,7 @@ static struct cpu_balance balance_cpu(const struct cpu_counters *counters, uint3
 static void make_balances(const struct report_input *input, const struct cpu_counters *cpus, size_t nr,
 			  struct run_report *report)
 {
-	VECTOR(struct cpu_balance) list = { 0 };
+	VECTOR(struct cpu_balance) list = {0};
 
 	for (size_t cpu = 0; cpu < nr; cpu++) {
 		if (!cpus[cpu].runs)
@@ -178,8 +176,8 @@ static enum target_runtime find_runtime(const struct report_input *input)
 	static const struct {
 		const char *prefix;
 		enum target_runtime runtime;
-	} known[] = { { "python", RUNTIME_PYTHON }, { "node", RUNTIME_NODE }, { "java", RUNTIME_JAVA } };
-	VECTOR(uint64_t) samples = { 0 };
+	} known[] = {{"python", RUNTIME_PYTHON}, {"node", RUNTIME_NODE}, {"java", RUNTIME_JAVA}};
+	VECTOR(uint64_t) samples = {0};
 	uint32_t heaviest = 0;
 
 	for (size_t i = 0; i < input->store->counts.nr; i++) {
@@ -210,7 +208,7 @@ static enum target_runtime find_runtime(const struct report_input *input)
 int report_make(const struct report_input *input, struct run_report *ret)
 {
 	struct cpu_counters *cpus;
-	uint64_t totals[NR_COUNTERS] = { 0 };
+	uint64_t totals[NR_COUNTERS] = {0};
 	struct utsname name;
 	size_t nr;
 	int error = programs_read_counters(input->programs, &cpus, &nr);
@@ -222,7 +220,8 @@ int report_make(const struct report_input *input, struct run_report *ret)
 	make_balances(input, cpus, nr, ret);
 	make_lines(input, totals, ret);
 	ret->first_tick_ns = earliest(cpus, nr, offsetof(struct cpu_counters, first_ns), input->created_ns);
-	ret->first_complete_ns = earliest(cpus, nr, offsetof(struct cpu_counters, first_complete_ns), input->created_ns);
+	ret->first_complete_ns =
+		earliest(cpus, nr, offsetof(struct cpu_counters, first_complete_ns), input->created_ns);
 	free(cpus);
 
 	ret->seconds = (double)(input->stopped_ns - input->started_ns) / 1e9;

@@ -3,10 +3,10 @@
  * session.c - drive one recording.
  *
  * One thread drains; it wakes by a timer, by an exec of a target, or when a ring fills, never per sample. A round takes
- * the programs' records first and then the side band's up to the moment at which it began, so that the two can be merged
- * by time exactly; then it publishes what changed. After something happened to a process the next round comes soon (1 ms,
- * doubling up to the idle interval): a program that just started maps its libraries within the next milliseconds.
- * Counts are drained rarely, since switching their generation waits for running programs.
+ * the programs' records first and then the side band's up to the moment at which it began, so that the two can be
+ * merged by time exactly; then it publishes what changed. After something happened to a process the next round comes
+ * soon (1 ms, doubling up to the idle interval): a program that just started maps its libraries within the next
+ * milliseconds. Counts are drained rarely, since switching their generation waits for running programs.
  */
 #include "session.h"
 
@@ -98,7 +98,8 @@ static void queue_event(struct session *session, const void *record, size_t size
 	event->type = type;
 	switch (type) {
 	case RECORD_PROCESS:
-		memcpy(&event->process, record, size_bytes < sizeof(event->process) ? size_bytes : sizeof(event->process));
+		memcpy(&event->process, record,
+		       size_bytes < sizeof(event->process) ? size_bytes : sizeof(event->process));
 		event->time_ns = event->process.time_ns;
 		break;
 	case RECORD_EXIT:
@@ -234,22 +235,39 @@ static struct programs_config programs_config_of(const struct session *session, 
 	};
 }
 
+/* Starts on the unwind tables, which take about as long as loading the programs. */
+static void prepare_tables(struct session *session)
+{
+	const struct session_config *config = &session->config;
+
+	for (size_t i = 0; i < config->nr_pids; i++)
+		processes_prepare(&session->processes, (uint32_t)config->pids[i]);
+	for (size_t i = 0; i < config->nr_tids; i++)
+		processes_prepare(&session->processes, (uint32_t)config->tids[i]);
+	if (config->command_path)
+		processes_prepare_executable(&session->processes, config->command_path);
+}
+
 static int set_up(struct session *session, struct problem *problem)
 {
-	struct stack_key seed;
+	struct stack_key seed = {0};
+	ssize_t got = getrandom(&seed, sizeof(seed), 0);
 
-	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+	store_init(&session->store, &seed);
+	session->reader = reader_create();
+	modules_init(&session->modules, session->reader, MODULES_MAX_SESSION);
+	session->tables = tables_create();
+	processes_init(&session->processes, &session->modules, session->tables);
+	if (got != sizeof(seed))
 		return problem_set(problem, -EIO, "cannot get random numbers (%s)", strerror(errno));
+	prepare_tables(session);
 	struct programs_config config = programs_config_of(session, &seed);
 	int error = programs_create(&config, &session->programs, problem);
 
 	if (error)
 		return error;
-	store_init(&session->store, &seed);
-	session->reader = reader_create();
-	modules_init(&session->modules, session->reader, config.modules_max);
-	session->tables = tables_create(session->programs);
-	processes_init(&session->processes, session->programs, &session->modules, session->tables);
+	tables_attach(session->tables, session->programs);
+	processes_attach(&session->processes, session->programs);
 	/* The side band first, so that no mapping falls between reading /proc and listening. */
 	error = sideband_create(0, &session->sideband, problem);
 	if (!error)
@@ -258,7 +276,8 @@ static int set_up(struct session *session, struct problem *problem)
 		error = targets_add(&session->config, session->programs, &session->processes, problem);
 	if (!error)
 		error = clocks_create(session->config.event == EVENT_CYCLES ? CLOCK_CYCLES : CLOCK_CPU, session->period,
-				      programs_clock_fd(session->programs), session->sideband, &session->clocks, problem);
+				      programs_clock_fd(session->programs), session->sideband, &session->clocks,
+				      problem);
 	if (!error && session->config.capture_path)
 		error = capture_create(session->config.capture_path, &session->capture, problem);
 	return error;
@@ -303,11 +322,9 @@ void session_destroy(struct session *session)
 	clocks_destroy(session->clocks);
 	sideband_destroy(session->sideband);
 	tables_destroy(session->tables);
-	if (session->programs) {
-		processes_deinit(&session->processes);
-		modules_deinit(&session->modules);
-		store_deinit(&session->store);
-	}
+	processes_deinit(&session->processes);
+	modules_deinit(&session->modules);
+	store_deinit(&session->store);
 	programs_destroy(session->programs);
 	reader_destroy(session->reader);
 	capture_destroy(session->capture);
@@ -337,15 +354,15 @@ static void wait_for_work(const struct session *session, uint64_t end_ns)
 	int64_t left_ms = end_ns ? ((int64_t)end_ns - (int64_t)now_ns(CLOCK_MONOTONIC) + 999999) / 1000000 : INT32_MAX;
 	int timeout_ms = left_ms < session->round_ms ? (int)left_ms : session->round_ms;
 
-	fds[0] = (struct pollfd){ .fd = programs_ring_fd(session->programs), .events = POLLIN };
+	fds[0] = (struct pollfd){.fd = programs_ring_fd(session->programs), .events = POLLIN};
 	for (size_t i = 0; i < nr; i++)
-		fds[i + 1] = (struct pollfd){ .fd = sideband_list[i], .events = POLLIN };
+		fds[i + 1] = (struct pollfd){.fd = sideband_list[i], .events = POLLIN};
 	poll(fds, nr + 1, timeout_ms > 0 ? timeout_ms : 0);
 }
 
 static void show_progress(const struct session *session, session_progress_fn progress, void *context)
 {
-	struct session_progress shown = { .complete_share = NAN };
+	struct session_progress shown = {.complete_share = NAN};
 
 	if (!progress || report_progress(session->programs, &shown))
 		return;
@@ -434,7 +451,7 @@ static struct profile *build_profile(struct session *session, struct naming_stat
 
 int session_finish(struct session *session, struct profile **ret, struct problem *problem)
 {
-	struct naming_stats naming = { 0 };
+	struct naming_stats naming = {0};
 
 	clocks_stop(session->clocks);
 	session->stopped_ns = now_ns(CLOCK_MONOTONIC);

@@ -27,8 +27,9 @@ struct session_config {
 	size_t nr_pids;
 	const pid_t *tids;
 	size_t nr_tids;
-	pid_t command_pid;  /* a child that waits to exec: recorded from its exec on; 0 = none */
-	bool with_children; /* processes that a target starts become targets */
+	pid_t command_pid;        /* a child that waits to exec: recorded from its exec on; 0 = none */
+	const char *command_path; /* what that child will execute, so that its unwind rows are ready; NULL = unknown */
+	bool with_children;       /* processes that a target starts become targets */
 
 	enum session_event event;
 	uint32_t rate_hz;
@@ -55,8 +56,8 @@ typedef void (*session_progress_fn)(const struct session_progress *progress, voi
 enum session_end { END_TIME, END_STOPPED, END_TARGET_GONE };
 
 /*
- * Loads the programs, finds the targets, reads their mappings; nothing is attached to a clock yet. -ESRCH: a target does
- * not exist; -EPERM, -EACCES: a capability is missing; others as the kernel gave them; always with *problem.
+ * Loads the programs, finds the targets, reads their mappings; nothing is attached to a clock yet. -ESRCH: a target
+ * does not exist; -EPERM, -EACCES: a capability is missing; others as the kernel gave them; always with *problem.
  */
 int session_create(const struct session_config *config, struct session **ret, struct problem *problem);
 

@@ -18,14 +18,16 @@ struct request {
 	char *path;
 };
 
-/* A compiled table that has its place in the pool and waits to be declared ready. */
-struct placed {
+/* A compiled table on its way: first without a place, then with one that the walker can't see yet. */
+struct compiled {
 	uint32_t module;
+	char *path;
+	struct unwind_table *rows; /* NULL = the file has none */
 	struct module_table table;
 };
 
 struct tables {
-	struct programs *programs;
+	struct programs *programs; /* NULL until tables_attach: compiled tables wait for their place */
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* a request came, the thread became idle, or it has to stop */
@@ -35,6 +37,7 @@ struct tables {
 
 	/* The thread's own. */
 	struct reader *reader;
+	VECTOR(struct compiled) done;
 	struct table rule_ids; /* struct unwind_rule -> number in the shared list */
 	uint32_t nr_rules;
 	uint64_t used; /* bytes of the pool */
@@ -78,10 +81,10 @@ static uint16_t shared_rule(struct tables *tables, const struct unwind_rule *rul
 static void add_fixed_rules(struct tables *tables)
 {
 	static const struct unwind_rule fixed[RULE_FIRST_FREE] = {
-		[RULE_NONE] = { .cfa = CFA_NONE },
-		[RULE_ROOT] = { .cfa = CFA_ROOT },
-		[RULE_SIGNAL] = { .cfa = CFA_SIGNAL },
-		[RULE_UNSUPPORTED] = { .cfa = CFA_UNSUPPORTED },
+		[RULE_NONE] = {.cfa = CFA_NONE},
+		[RULE_ROOT] = {.cfa = CFA_ROOT},
+		[RULE_SIGNAL] = {.cfa = CFA_SIGNAL},
+		[RULE_UNSUPPORTED] = {.cfa = CFA_UNSUPPORTED},
 	};
 
 	for (uint32_t i = 0; i < RULE_FIRST_FREE; i++)
@@ -102,7 +105,7 @@ static bool place_rows(struct tables *tables, const struct unwind_row *rows, uin
 	if (!to)
 		return false;
 	for (uint32_t i = 0; i < nr; i++)
-		to[i] = (struct unwind_row){ .offset = rows[i].offset, .rule = rules[rows[i].rule] };
+		to[i] = (struct unwind_row){.offset = rows[i].offset, .rule = rules[rows[i].rule]};
 	*first_ret = (uint32_t)(tables->used / sizeof(*rows));
 	tables->used += bytes;
 	return true;
@@ -131,9 +134,8 @@ static int place_table(struct tables *tables, const struct unwind_table *table, 
 			tables->used = before;
 			return -ENOSPC;
 		}
-		*to = (struct unwind_granule){ .first_row = first,
-					       .nr_rows = granule.nr_rows,
-					       .rule = rules[granule.rule] };
+		*to = (struct unwind_granule){
+			.first_row = first, .nr_rows = granule.nr_rows, .rule = rules[granule.rule]};
 	}
 	*ret = (struct module_table){
 		.start = table->start,
@@ -144,32 +146,64 @@ static int place_table(struct tables *tables, const struct unwind_table *table, 
 	return 0;
 }
 
-static struct placed serve(struct tables *tables, const struct request *request)
+static struct compiled compile(struct tables *tables, const struct request *request)
 {
-	struct reader_file file = { .fd = request->fd, .path = request->path };
-	struct placed placed = { .module = request->module, .table = { .state = MODULE_NO_INFO } };
-	struct unwind_table *table = NULL;
-	int error = reader_unwind_table(tables->reader, &file, &table);
+	struct reader_file file = {.fd = request->fd, .path = request->path};
+	struct compiled compiled = {.module = request->module, .path = request->path};
+	int error = reader_unwind_table(tables->reader, &file, &compiled.rows);
 
 	if (error) {
+		compiled.rows = NULL;
 		__atomic_fetch_add(&tables->stats.nr_no_unwind, 1, __ATOMIC_RELAXED);
 		message_detail("'%s': no unwind rows (%s): its frames are found by frame pointer", request->path,
 			       strerror(-error));
-		return placed;
 	}
-	if (place_table(tables, table, &placed.table)) {
-		__atomic_fetch_add(&tables->stats.nr_refused, 1, __ATOMIC_RELAXED);
-		message_warn("the unwind rows of '%s' do not fit: its frames are found by frame pointer",
-			     request->path);
-	}
-	reader_free_table(table);
-	return placed;
+	return compiled;
 }
 
-/* Makes a batch visible: segments first, then the modules that point into them. */
-static void publish(struct tables *tables, const struct placed *placed, size_t nr)
+/* Gives a compiled table its place. What does not fit counts as a file without rows. */
+static void place(struct tables *tables, struct compiled *compiled)
 {
-	const struct programs_memory *memory = programs_memory(tables->programs);
+	compiled->table = (struct module_table){.state = MODULE_NO_INFO};
+	if (compiled->rows && place_table(tables, compiled->rows, &compiled->table)) {
+		__atomic_fetch_add(&tables->stats.nr_refused, 1, __ATOMIC_RELAXED);
+		message_warn("the unwind rows of '%s' do not fit: its frames are found by frame pointer",
+			     compiled->path);
+	}
+	if (compiled->rows)
+		reader_free_table(compiled->rows);
+	compiled->rows = NULL;
+}
+
+/* Tells the walker. */
+static void publish(struct tables *tables, struct compiled *compiled, bool visible)
+{
+	struct module_table *to = &programs_memory(tables->programs)->modules[compiled->module];
+	struct module_table table = compiled->table;
+
+	if (!visible && table.state == MODULE_READY)
+		table = (struct module_table){.state = MODULE_NO_INFO};
+	to->start = table.start;
+	to->nr_granules = table.nr_granules;
+	to->index = table.index;
+	/* The walker looks at the state first. */
+	__atomic_store_n(&to->state, table.state, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&tables->stats.nr_ready, 1, __ATOMIC_RELAXED);
+	free(compiled->path);
+}
+
+static uint64_t visible_bytes(const struct tables *tables)
+{
+	return (uint64_t)tables->nr_installed * POOL_SEGMENT_SIZE;
+}
+
+/*
+ * Makes new segments visible, and one more than needed: installing waits for running programs, which the table of a
+ * file that is mapped later is then spared.
+ */
+static bool install_segments(struct tables *tables)
+{
+	pool_at(tables, tables->used + POOL_SEGMENT_SIZE);
 	uint32_t fresh = (uint32_t)tables->segments.nr - tables->nr_installed;
 	int error = programs_install_segments(tables->programs, tables->nr_installed, fresh);
 
@@ -177,20 +211,41 @@ static void publish(struct tables *tables, const struct placed *placed, size_t n
 		message_warn("cannot install unwind tables (%s)", strerror(-error));
 	else
 		tables->nr_installed += fresh;
-	for (size_t i = 0; i < nr; i++) {
-		struct module_table *to = &memory->modules[placed[i].module];
-		struct module_table table = placed[i].table;
+	return !error;
+}
 
-		if (error && table.state == MODULE_READY)
-			table = (struct module_table){ .state = MODULE_NO_INFO };
-		to->start = table.start;
-		to->nr_granules = table.nr_granules;
-		to->index = table.index;
-		/* The walker looks at the state first. */
-		__atomic_store_n(&to->state, table.state, __ATOMIC_RELEASE);
+/* Places all compiled tables; those in visible memory are ready at once, the others after one installation. */
+static void place_all(struct tables *tables)
+{
+	size_t waiting = 0;
+
+	for (size_t i = 0; i < tables->done.nr; i++) {
+		struct compiled *compiled = &tables->done.data[i];
+
+		place(tables, compiled);
+		if (tables->used <= visible_bytes(tables))
+			publish(tables, compiled, true);
+		else
+			tables->done.data[waiting++] = *compiled;
 	}
+	if (tables->used + POOL_SEGMENT_SIZE / 2 > visible_bytes(tables)) {
+		bool visible = install_segments(tables);
+
+		for (size_t i = 0; i < waiting; i++)
+			publish(tables, &tables->done.data[i], visible);
+	}
+	tables->done.nr = 0;
 	__atomic_store_n(&tables->stats.bytes, tables->used, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&tables->stats.nr_ready, nr, __ATOMIC_RELAXED);
+}
+
+/* Takes the oldest request. Called with the lock held. */
+static struct request next_request(struct tables *tables)
+{
+	struct request request = tables->queue.data[0];
+
+	tables->queue.nr--;
+	memmove(tables->queue.data, tables->queue.data + 1, tables->queue.nr * sizeof(request));
+	return request;
 }
 
 static void *run(void *context)
@@ -199,43 +254,34 @@ static void *run(void *context)
 
 	pthread_mutex_lock(&tables->lock);
 	while (!tables->stop) {
-		if (!tables->queue.nr) {
-			tables->busy = false;
+		/* Compiling needs no programs; what is compiled is placed when nothing more is asked for. */
+		if (tables->queue.nr) {
+			struct request request = next_request(tables);
+
+			pthread_mutex_unlock(&tables->lock);
+			*vector_push(&tables->done) = compile(tables, &request);
+			pthread_mutex_lock(&tables->lock);
+		} else if (tables->programs && tables->done.nr) {
+			pthread_mutex_unlock(&tables->lock);
+			place_all(tables);
+			pthread_mutex_lock(&tables->lock);
+		} else {
+			tables->busy = tables->done.nr > 0;
 			pthread_cond_broadcast(&tables->changed);
 			pthread_cond_wait(&tables->changed, &tables->lock);
-			continue;
 		}
-		size_t nr = tables->queue.nr;
-		struct request *batch = memory_dup(tables->queue.data, nr * sizeof(*batch));
-
-		tables->queue.nr = 0;
-		tables->busy = true;
-		pthread_mutex_unlock(&tables->lock);
-
-		struct placed *placed = memory_new_array(struct placed, nr);
-
-		for (size_t i = 0; i < nr; i++) {
-			placed[i] = serve(tables, &batch[i]);
-			free(batch[i].path);
-		}
-		publish(tables, placed, nr);
-		free(placed);
-		free(batch);
-		pthread_mutex_lock(&tables->lock);
 	}
 	pthread_mutex_unlock(&tables->lock);
 	return NULL;
 }
 
-struct tables *tables_create(struct programs *programs)
+struct tables *tables_create(void)
 {
 	struct tables *tables = memory_new(struct tables);
 	pthread_condattr_t attributes;
 
-	tables->programs = programs;
 	tables->reader = reader_create();
 	table_init(&tables->rule_ids, sizeof(struct unwind_rule));
-	add_fixed_rules(tables);
 	pthread_mutex_init(&tables->lock, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -246,6 +292,15 @@ struct tables *tables_create(struct programs *programs)
 		abort();
 	}
 	return tables;
+}
+
+void tables_attach(struct tables *tables, struct programs *programs)
+{
+	pthread_mutex_lock(&tables->lock);
+	tables->programs = programs;
+	add_fixed_rules(tables);
+	pthread_cond_broadcast(&tables->changed);
+	pthread_mutex_unlock(&tables->lock);
 }
 
 void tables_destroy(struct tables *tables)
@@ -259,7 +314,12 @@ void tables_destroy(struct tables *tables)
 	pthread_join(tables->thread, NULL);
 	for (size_t i = 0; i < tables->queue.nr; i++)
 		free(tables->queue.data[i].path);
+	for (size_t i = 0; i < tables->done.nr; i++) {
+		free(tables->done.data[i].path);
+		reader_free_table(tables->done.data[i].rows);
+	}
 	vector_free(&tables->queue);
+	vector_free(&tables->done);
 	vector_free(&tables->segments); /* the memory itself belongs to programs */
 	table_deinit(&tables->rule_ids);
 	reader_destroy(tables->reader);
@@ -271,7 +331,7 @@ void tables_destroy(struct tables *tables)
 void tables_request(struct tables *tables, uint32_t module, int fd, const char *path)
 {
 	pthread_mutex_lock(&tables->lock);
-	*vector_push(&tables->queue) = (struct request){ .module = module, .fd = fd, .path = memory_strdup(path) };
+	*vector_push(&tables->queue) = (struct request){.module = module, .fd = fd, .path = memory_strdup(path)};
 	tables->busy = true;
 	pthread_cond_broadcast(&tables->changed);
 	pthread_mutex_unlock(&tables->lock);

@@ -3,8 +3,8 @@
  * tables.h - unwind tables: compiled from files and installed where the walker finds them, by a thread of its own.
  *
  * Compiling takes milliseconds and making new pool memory visible waits for running programs, so neither may hold up
- * the thread that drains. Requests are served in batches: compile all, write them into the pool, make the new segments
- * visible in one call, then mark the modules ready.
+ * the thread that drains. Requests are served in batches: compile, write into the pool; a table that lies in memory
+ * that is visible already is ready at once, the others when the new segments have been made visible in one call.
  */
 #ifndef EBPROF_COLLECT_TABLES_H
 #define EBPROF_COLLECT_TABLES_H
@@ -23,9 +23,11 @@ struct tables_stats {
 	uint64_t nr_refused;   /* tables that did not fit */
 };
 
-/* Starts the thread. programs is borrowed and must outlive it. */
-struct tables *tables_create(struct programs *programs);
-/* Stops the thread after the batch at hand. NULL is allowed. */
+/* Starts the thread, which compiles from now on: loading the programs takes about as long. */
+struct tables *tables_create(void);
+/* Where the tables go; borrowed, must outlive this. */
+void tables_attach(struct tables *tables, struct programs *programs);
+/* Stops the thread after the file at hand. NULL is allowed. */
 void tables_destroy(struct tables *tables);
 
 /* Asks for a module's table. fd is borrowed and stays open until tables_destroy; path is copied. */

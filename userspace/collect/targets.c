@@ -15,19 +15,21 @@ static void keep_task(const struct task_entry *task, void *context)
 	*vector_push(&list->tasks) = *task;
 }
 
+/* is_command: it has not executed its program yet. */
 static int add_process(const struct task_list *list, struct programs *programs, struct processes *processes, pid_t pid,
-		       uint32_t flags, struct problem *problem)
+		       bool is_command, struct problem *problem)
 {
 	for (size_t i = 0; i < list->tasks.nr; i++) {
 		const struct task_entry *task = &list->tasks.data[i];
 
 		if (task->pid != (uint32_t)pid || task->tid != task->id.tgid)
 			continue;
-		int error = programs_add_target(programs, task->id.tgid, flags);
+		int error = programs_add_target(programs, task->id.tgid, is_command ? TARGET_AWAIT_EXEC : 0);
 
 		if (error)
-			return problem_set(problem, error, "cannot add process %d as a target (%s)", pid, strerror(-error));
-		if (flags & TARGET_AWAIT_EXEC)
+			return problem_set(problem, error, "cannot add process %d as a target (%s)", pid,
+					   strerror(-error));
+		if (is_command)
 			processes_expect(processes, (uint32_t)pid);
 		else
 			processes_add_running(processes, task);
@@ -47,7 +49,8 @@ static int add_thread(const struct task_list *list, struct programs *programs, s
 		int error = programs_add_target(programs, task->tid, 0);
 
 		if (error)
-			return problem_set(problem, error, "cannot add thread %d as a target (%s)", tid, strerror(-error));
+			return problem_set(problem, error, "cannot add thread %d as a target (%s)", tid,
+					   strerror(-error));
 		processes_add_running(processes, task);
 		return 0;
 	}
@@ -57,17 +60,17 @@ static int add_thread(const struct task_list *list, struct programs *programs, s
 int targets_add(const struct session_config *config, struct programs *programs, struct processes *processes,
 		struct problem *problem)
 {
-	struct task_list list = { 0 };
+	struct task_list list = {0};
 	int error = programs_each_task(programs, keep_task, &list);
 
 	if (error)
 		problem_set(problem, error, "cannot list the running processes (%s)", strerror(-error));
 	for (size_t i = 0; !error && i < config->nr_pids; i++)
-		error = add_process(&list, programs, processes, config->pids[i], 0, problem);
+		error = add_process(&list, programs, processes, config->pids[i], false, problem);
 	for (size_t i = 0; !error && i < config->nr_tids; i++)
 		error = add_thread(&list, programs, processes, config->tids[i], problem);
 	if (!error && config->command_pid)
-		error = add_process(&list, programs, processes, config->command_pid, TARGET_AWAIT_EXEC, problem);
+		error = add_process(&list, programs, processes, config->command_pid, true, problem);
 	vector_free(&list.tasks);
 	return error;
 }

@@ -326,6 +326,11 @@ int launch_start(const struct launch_config *config, struct launch **ret, struct
 	return 0;
 }
 
+const char *launch_path(const struct launch *launch)
+{
+	return launch->path;
+}
+
 pid_t launch_pid(const struct launch *launch)
 {
 	return launch->pid;

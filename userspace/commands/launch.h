@@ -32,6 +32,9 @@ int launch_check(const char *program, const char *path, struct problem *problem)
 /* 0 or a negative errno with *problem. */
 int launch_start(const struct launch_config *config, struct launch **ret, struct problem *problem);
 
+/* The file that will be executed, absolute or relative to the current folder; borrowed. */
+const char *launch_path(const struct launch *launch);
+
 pid_t launch_pid(const struct launch *launch);
 
 /*

@@ -138,6 +138,7 @@ static struct session_config session_config_make(const struct record *record)
 		.tids = options->tids.list.data,
 		.nr_tids = options->tids.list.nr,
 		.command_pid = record->launch ? launch_pid(record->launch) : 0,
+		.command_path = record->launch ? launch_path(record->launch) : NULL,
 		/* A thread's target is that thread alone. */
 		.with_children = options->with_children && !options->tids.list.nr,
 		.event = options->event,

@@ -102,6 +102,10 @@ void summary_print(const struct summary *summary, FILE *out)
 	size_t nr_top = report_top(summary->profile, summary->value_index, SUMMARY_TOP, top);
 	int64_t total = profile_total(summary->profile, summary->value_index);
 	char path[256];
+
+	/* A function that only calls others is not heavy. */
+	while (nr_top && top[nr_top - 1].flat <= 0)
+		nr_top--;
 	size_t others = 1 + nr_top + (summary->note != NULL) + 1 + (summary->viewer != NULL);
 
 	print_head(summary, total, out);
