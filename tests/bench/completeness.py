@@ -55,10 +55,11 @@ def judge_perf(script):
 def run_perf(command, *call_graph):
     with tempfile.TemporaryDirectory(prefix="ebprof-bench-", dir="/var/tmp") as folder:
         path = f"{folder}/perf.data"
-        subprocess.run([PERF, "record", "-q", "-F", "999", "-e", "cpu-clock", "-m", "16M", *call_graph, "-o", path, "--",
-                        *command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        script = subprocess.run([PERF, "script", "-i", path, "-F", "comm,ip,sym,dso", "--no-inline", "--max-stack", "1024"],
-                                text=True, errors="replace", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+        subprocess.run([PERF, "record", "-q", "-F", "999", "-e", "cpu-clock", "-m", "16M", *call_graph, "-o", path,
+                        "--", *command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        script = subprocess.run([PERF, "script", "-i", path, "-F", "comm,ip,sym,dso", "--no-inline", "--max-stack",
+                                 "1024"], text=True, errors="replace", stdout=subprocess.PIPE,
+                                stderr=subprocess.DEVNULL).stdout
         return judge_perf(script)
 
 

@@ -54,19 +54,20 @@ def time_ebprof(pid, folder):
     finished = interrupt(process, 3)
     with open(stats_path) as file:
         stats = json.load(file)
-    return {"first tick ms": (stats["first_tick_ns"] or 0) / 1e6, "first complete ms": (stats["first_complete_ns"] or 0) / 1e6,
+    first_ms = [(stats[name] or float("nan")) / 1e6 for name in ("first_tick_ns", "first_complete_ns")]
+    return {"first tick ms": first_ms[0], "first complete ms": first_ms[1],
             "Ctrl-C to file ms": finished * 1e3, "Ctrl-C to names ms": finished * 1e3}
 
 
 def time_perf(pid, folder, *call_graph):
     path = f"{folder}/perf.data"
     start_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-    process = subprocess.Popen([PERF, "record", "-q", "-F", "99", "-e", "cpu-clock", "-k", "mono", *call_graph, "-o", path,
-                                "-p", str(pid)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([PERF, "record", "-q", "-F", "99", "-e", "cpu-clock", "-k", "mono", *call_graph, "-o",
+                                path, "-p", str(pid)], stderr=subprocess.DEVNULL)
     finished = interrupt(process, 3)
     script_start = time.monotonic()
-    script = subprocess.run([PERF, "script", "-i", path, "-F", "time,ip,sym", "--ns"], text=True, stdout=subprocess.PIPE,
-                            stderr=subprocess.DEVNULL).stdout
+    script = subprocess.run([PERF, "script", "-i", path, "-F", "time,ip,sym", "--ns"], text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
     names = time.monotonic() - script_start
     first_ns = int(float(re.search(r"^\s*(\d+\.\d+):", script, re.MULTILINE).group(1)) * 1e9)
     return {"first tick ms": (first_ns - start_ns) / 1e6, "first complete ms": float("nan"),

@@ -33,16 +33,28 @@ def test_recursion_200_deep():
     assert_complete(recording)
 
 
-def test_deeper_than_max_depth():
-    """The frames nearest the leaf are kept, and the cut is told."""
+def test_deep_stacks_lose_their_middle():
+    """Leaf and root are kept, the number of frames between them is told, and the stack is complete."""
     _, recording = record_command("recurse", 1, 3000, options=["--max-depth", 300])
-    assert recording.counters["user_too_deep"] > 0.95 * recording.samples
+    assert_complete(recording)
+    assert recording.counters["elided_stacks"] > 0.95 * recording.samples
     for sample in recording.profile.samples:
         names = user_names_of(sample)
-        if names[0] == "bottom" and not is_early(sample):
-            assert names[1:299] == ["descend"] * 298 and len(names) <= 301
-            assert re.match(r"\[.*deeper than --max-depth", names[-1])
+        if names[0] != "bottom" or is_early(sample):
+            continue
+        elided = [re.fullmatch(r"\[(\d+) frames elided\]", name) for name in names]
+        elided = [int(found.group(1)) for found in elided if found]
+        assert len(elided) == 1, names
+        assert names.count("descend") + elided[0] == 3000
+        assert names[1] == "descend" and names[-1] == "_start" and "main" in names
     assert "--max-depth" in recording.stderr
+
+
+def test_deeper_than_the_walker_goes():
+    _, recording = record_command("recurse", 1, 6000)
+    assert recording.counters["user_too_deep"] > 0.95 * recording.samples
+    cut = recording.count(lambda sample: names_of(sample)[-1].startswith("[cut: deeper than"))
+    assert cut == recording.counters["user_too_deep"]
 
 
 def test_256_frames_by_default():

@@ -43,13 +43,12 @@ static struct profile *make_profile(int nr_functions)
 
 static char *print(const struct summary *summary)
 {
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	static char text[16384];
+	FILE *out = fmemopen(text, sizeof(text), "w");
 
 	summary_print(summary, out);
 	fclose(out);
-	return text;
+	return memory_strdup(text);
 }
 
 static size_t count_lines(const char *text)

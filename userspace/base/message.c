@@ -29,7 +29,7 @@ bool message_verbose(void)
 }
 
 /* One write per message, so that lines of several threads do not mix. */
-static void print_line(const char *format, va_list args)
+static void __attribute__((format(printf, 1, 0))) print_line(const char *format, va_list args)
 {
 	char line[1024];
 

@@ -288,12 +288,12 @@ static void name_raw(struct naming *naming, uint32_t frame, uint64_t pc, uint64_
 		_cleanup_free_ char *name = memory_format("[unknown code]+0x%" PRIx64, pc);
 
 		naming->locations.data[frame] = add_plain_location(
-			naming, special_mapping(naming, &naming->anon_mapping, "//anon", 0, 1ull << 59), lookup_pc,
+			naming, special_mapping(naming, &naming->anon_mapping, "[anon]", 0, 1ull << 59), lookup_pc,
 			name, "");
 		return;
 	}
 	const char *path = strings_text(&naming->processes->paths, mapping->path);
-	uint32_t placed = add_mapping(naming, path[0] ? path : "//anon", mapping->start, mapping->end, 0, NULL);
+	uint32_t placed = add_mapping(naming, path[0] ? path : "[anon]", mapping->start, mapping->end, 0, NULL);
 	_cleanup_free_ char *name = memory_format("[%s]+0x%" PRIx64, path[0] ? path : "anonymous code", lookup_pc);
 
 	naming->locations.data[frame] = add_plain_location(naming, placed, lookup_pc, name, "");

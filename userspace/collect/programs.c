@@ -35,7 +35,8 @@ struct programs {
 	VECTOR(struct segment) segments; /* by number */
 };
 
-static int print_libbpf(enum libbpf_print_level level, const char *format, va_list args)
+static int __attribute__((format(printf, 2, 0)))
+print_libbpf(enum libbpf_print_level level, const char *format, va_list args)
 {
 	char line[1024];
 
