@@ -92,6 +92,24 @@ static __always_inline struct stack_key read_seed(void)
 	return seed;
 }
 
+/* What the callbacks of bpf_loop are given: the verifier follows a pointer, not what is behind it. */
+struct scratch_loop {
+	struct scratch *scratch;
+};
+
+static long kernel_iteration(__u32 index, struct scratch_loop *loop)
+{
+	struct scratch *s = loop->scratch;
+
+	if (!s || index >= KERNEL_FRAMES_MAX)
+		return 1;
+	__u64 frame = frame_make(FRAME_KERNEL, index ? 0 : FRAME_EXACT, s->kernel_pcs[index]);
+
+	s->kernel_frames[index] = frame;
+	stack_key_add(&s->kernel_record.key, frame);
+	return 0;
+}
+
 /* The kernel's part, walked by the kernel itself; pcs become frames. Sets s->count.kernel. */
 static __always_inline void take_kernel_stack(struct scratch *s, struct bpf_perf_event_data *ctx)
 {
@@ -108,14 +126,9 @@ static __always_inline void take_kernel_stack(struct scratch *s, struct bpf_perf
 	struct stack_key seed = read_seed();
 
 	stack_key_start(key, &seed);
-	for (__u32 i = 0; i < KERNEL_FRAMES_MAX; i++) {
-		if (i >= nr)
-			break;
-		__u64 frame = frame_make(FRAME_KERNEL, i ? 0 : FRAME_EXACT, s->kernel_pcs[i]);
+	struct scratch_loop loop = { .scratch = s };
 
-		s->kernel_frames[i] = frame;
-		stack_key_add(key, frame);
-	}
+	bpf_loop(nr, kernel_iteration, &loop, 0);
 	stack_key_finish(key, 0);
 	s->kernel_record.type = RECORD_STACK;
 	s->kernel_record.nr_frames = nr;
@@ -151,15 +164,11 @@ static __always_inline void load_registers(struct walk *w, const struct pt_regs 
 	w->regs[DWARF_R15] = regs->r15;
 }
 
-struct walk_loop {
-	struct walk *walk;
-};
-
-static long walk_iteration(__u32 index, struct walk_loop *loop)
+static long walk_iteration(__u32 index, struct scratch_loop *loop)
 {
-	struct walk *w = loop->walk;
+	struct scratch *s = loop->scratch;
 
-	return w ? walk_step(w) : 1;
+	return s ? walk_step(&s->walk) : 1;
 }
 
 /* The entry is one copy of a hash value that may have been replaced meanwhile: believed only if it is still there. */
@@ -200,7 +209,7 @@ static __always_inline void walk_frames(struct walk *w, struct scratch *s, bool 
 		walk_stop(w, is_64bit ? STOP_no_process_table : STOP_not_64bit, NO_MODULE);
 		return;
 	}
-	struct walk_loop loop = {.walk = w};
+	struct scratch_loop loop = { .scratch = s };
 
 	bpf_loop(USER_WALK_MAX + 1, walk_iteration, &loop, 0);
 	if (w->stop == STOP_walker_limit)
@@ -270,7 +279,7 @@ static __always_inline void take_user_stack(struct scratch *s, struct task_struc
 
 static __always_inline bool has_user_stack(const struct task_struct *task)
 {
-	return task->mm && !(task->flags & (PF_KTHREAD | PF_USER_WORKER));
+	return BPF_CORE_READ(task, mm) && !(task->flags & (PF_KTHREAD | PF_USER_WORKER));
 }
 
 /* Debugging: registers and stack as they were, beside the frames made of them. */
@@ -287,7 +296,7 @@ static __always_inline void capture(struct scratch *s, struct task_struct *task,
 	load_registers(&s->walk, regs);
 	record->type = RECORD_CAPTURE;
 	record->process = s->entry.slot;
-	record->pid = task_pid_here(task->group_leader);
+	record->pid = task_pid_here(BPF_CORE_READ(task, group_leader));
 	record->tid = task_pid_here(task);
 	record->nr_frames = walk_nr_kept(&s->walk);
 	record->nr_walked = s->walk.nr_walked;

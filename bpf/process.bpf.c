@@ -28,13 +28,13 @@ int ebprof_tasks(struct bpf_iter__task *ctx)
 		return 0;
 	struct task_entry entry = {
 		.id = process_id_of(task),
-		.pid = task_pid_here(task->group_leader),
+		.pid = task_pid_here(BPF_CORE_READ(task, group_leader)),
 		.tid = task->pid,
 		.ns_tid = task_pid_here(task),
 		.flags = task->flags & PF_KTHREAD ? TASK_IS_KTHREAD : 0,
 	};
 
-	bpf_probe_read_kernel(entry.comm, sizeof(entry.comm), task->group_leader->comm);
+	BPF_CORE_READ_INTO(&entry.comm, task, group_leader, comm);
 	bpf_seq_write(ctx->meta->seq, &entry, sizeof(entry));
 	return 0;
 }
@@ -105,12 +105,12 @@ int ebprof_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 *held = target_find(task);
 
-	if (!held || (!ebprof_targets_are_threads && task->signal->live.counter != 0))
+	if (!held || (!ebprof_targets_are_threads && BPF_CORE_READ(task, signal, live.counter) != 0))
 		return 0;
 	__u32 key = target_key(task);
 	struct record_exit record = {
 		.type = RECORD_EXIT,
-		.pid = task_pid_here(task->group_leader),
+		.pid = task_pid_here(BPF_CORE_READ(task, group_leader)),
 		.time_ns = bpf_ktime_get_ns(),
 		.id = process_id_of(task),
 	};

@@ -37,6 +37,7 @@ enum {
 	WALK_PAGE = 4096,
 	WALK_FP_FRAME_MAX = 1 << 20, /* a frame-pointer step that is longer is taken for garbage */
 	WALK_MAPPING_STEPS = 17,     /* binary search over at most MAPPINGS_MAX slots */
+	WALK_CONTEXT_WORDS = 17,     /* registers in a signal frame, rip last */
 	WALK_ROW_STEPS = 10,         /* over at most GRANULE_ROWS_MAX rows */
 };
 
@@ -191,8 +192,6 @@ WALK_INLINE __u32 walk_find_rule(const struct walk *w, __u64 offset)
 	__u64 length = entry.nr_rows;
 
 	for (int step = 0; step < WALK_ROW_STEPS; step++) {
-		if (length <= 1)
-			break;
 		__u64 half = length >> 1;
 		__u64 at = low + half;
 
@@ -283,23 +282,19 @@ WALK_INLINE int walk_by_frame_pointer(struct walk *w)
  */
 WALK_INLINE int walk_signal_frame(struct walk *w)
 {
-	static const __u8 order[17] = {DWARF_R8,  DWARF_R9,  DWARF_R10, DWARF_R11, DWARF_R12, DWARF_R13,
-				       DWARF_R14, DWARF_R15, DWARF_RDI, DWARF_RSI, DWARF_RBP, DWARF_RBX,
-				       DWARF_RDX, DWARF_RAX, DWARF_RCX, DWARF_RSP, DWARF_RIP};
+	static const __u8 order[WALK_CONTEXT_WORDS - 1] = { DWARF_R8,  DWARF_R9,  DWARF_R10, DWARF_R11,
+		                                            DWARF_R12, DWARF_R13, DWARF_R14, DWARF_R15,
+		                                            DWARF_RDI, DWARF_RSI, DWARF_RBP, DWARF_RBX,
+		                                            DWARF_RDX, DWARF_RAX, DWARF_RCX, DWARF_RSP };
 	__u64 context = w->regs[DWARF_RSP] + 40;
 
-	if (context & 7)
-		return walk_stop(w, STOP_bad_frame, w->module);
-	for (int i = 0; i < 17; i++) {
-		__u64 value;
-
-		if (walk_read_word(w, context + 8 * i, &value))
-			return walk_stop(w, STOP_unreadable, w->module);
-		if (order[i] == DWARF_RIP)
-			w->pc = value;
-		else
-			w->regs[order[i] & 15] = value;
-	}
+	w->window_size = 0;
+	if (walk_read_user(w->window, WALK_CONTEXT_WORDS * 8, context))
+		return walk_stop(w, STOP_unreadable, w->module);
+#pragma clang loop unroll(full)
+	for (int i = 0; i < WALK_CONTEXT_WORDS - 1; i++)
+		w->regs[order[i]] = w->window[i];
+	w->pc = w->window[WALK_CONTEXT_WORDS - 1];
 	w->frame_flags = FRAME_EXACT;
 	w->has_all_regs = 1;
 	return 0;

@@ -21,6 +21,20 @@ $(UNIT_TESTS): $(O)/%: %.c $(O)/libebprof.a | $(SHARED_HEADERS)
 		$(CMOCKA) -o $@
 unit-tests: $(UNIT_TESTS)
 
+# Programs that other tests ask: a file each, beside what asks it.
+TEST_PROGRAMS := $(O)/tests/golden/write_sample_profile $(O)/tests/differential/names/dump_names
+$(TEST_PROGRAMS): $(O)/%: %.c $(O)/libebprof.a | $(SHARED_HEADERS)
+	$(call say,CC)
+	$(Q)mkdir -p $(@D) && $(CC) $(BASE_CFLAGS) $(CFLAGS) $(TEST_CFLAGS) -MMD -MP $< $(O)/libebprof.a $(LIBS) -o $@
+
+# Asks libdwfl about the registers and stacks that --capture-stacks wrote.
+REPLAY := $(O)/tests/replay/replay
+$(REPLAY): $(wildcard tests/replay/*.c tests/replay/*.h) $(O)/libebprof.a | $(SHARED_HEADERS)
+	$(call say,CC)
+	$(Q)mkdir -p $(@D) && $(CC) $(BASE_CFLAGS) $(CFLAGS) $(TEST_CFLAGS) -Itests/replay $(filter %.c,$^) \
+		$(O)/libebprof.a $(LIBS) -o $@
+test-programs: $(TEST_PROGRAMS) $(REPLAY)
+
 # The sanitizer build has a folder of its own. An O from the command line reaches a sub-make too: name it there.
 SAN_O := $(if $(SAN),$(O),$(O)-san)
 sanitizer-tests:
@@ -111,21 +125,17 @@ $(W)/shares-no-sections: $(W)/shares-stripped
 workloads: $(WORKLOADS) $(EXECS) $(PLUGINS) $(SHARES) $(addprefix $(W)/,names bits32 depth-frame-pointer) \
 	$(addprefix $(W)/shares-,clang frame-pointer stripped debuglink minidebug no-sections)
 
-# The README's first look: five seconds of work, recorded.
-demo: all $(W)/demo
-	./ebprof record -o demo.pb.gz -- $(W)/demo
-
 # --- running --------------------------------------------------------------------------------------------------------
 
 PYTEST = EBPROF_BUILD=$(abspath $(O)) EBPROF_SAN_BUILD=$(abspath $(SAN_O)) PYTHONDONTWRITEBYTECODE=1 MAKEFLAGS= \
 	$(PYTHON) -m pytest -c tests/pytest.ini --rootdir=. $(PYTEST_ARGS)
 check-unit: unit-tests sanitizer-tests
 	$(Q)$(PYTEST) tests/unit
-check-differential: all unit-tests workloads
-	$(Q)$(PYTEST) tests/differential
-check-system: all workloads
+check-differential: $(O)/ebprof test-programs workloads
+	$(Q)$(PYTEST) tests/differential tests/golden
+check-system: $(O)/ebprof workloads
 	$(Q)$(PYTEST) tests/system
-check: all unit-tests sanitizer-tests workloads
+check: $(O)/ebprof unit-tests sanitizer-tests test-programs workloads
 	$(Q)$(PYTEST) tests
 
 # --- benchmarks -----------------------------------------------------------------------------------------------------
@@ -141,9 +151,9 @@ $(B)/get_stack: tests/bench/get_stack.c $(B)/get_stack.skel.h
 	$(call say,CC)
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) -I$(B) $< $(LIBS) -o $@
 
-BENCHES := completeness totals startup cost
-bench: all workloads $(B)/get_stack
+BENCHES := completeness replay totals startup cost
+bench: $(O)/ebprof workloads test-programs $(B)/get_stack
 	$(Q)for bench in $(BENCHES); do EBPROF_BUILD=$(abspath $(O)) PYTHONDONTWRITEBYTECODE=1 \
 		$(PYTHON) tests/bench/$$bench.py || exit 1; done
 
-.PHONY: unit-tests sanitizer-tests workloads demo check check-unit check-differential check-system bench print-folders
+.PHONY: unit-tests test-programs sanitizer-tests workloads check check-unit check-differential check-system bench print-folders

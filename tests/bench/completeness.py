@@ -21,20 +21,27 @@ from figures import PERF, percent, print_table, programs, record
 @functools.lru_cache(maxsize=None)
 def root_pages(path):
     """
-    Offsets within a page of all code in functions whose return address is undefined: enough to know a root again
-    wherever the file is mapped, as loading moves code by whole pages.
+    Offsets within a page of all code in functions whose return address is undefined, and of the entry point: enough to
+    know a root again wherever the file is mapped, as loading moves code by whole pages.
     """
-    offsets = set()
     if not os.path.exists(path):
-        return offsets
-    listing = subprocess.run(["readelf", "--debug-dump=frames", path], text=True, errors="replace",
+        return set()
+    listing = subprocess.run(["readelf", "-h", "--debug-dump=frames", path], text=True, errors="replace",
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
-    start = end = 0
+    entry = int(re.search(r"Entry point address:\s+(0x[0-9a-f]+)", listing).group(1), 16)
+    offsets = {address & 0xfff for address in range(entry, entry + 0x40)} if entry else set()
+    kinds = set()  # offsets of the CIEs that say it for all of their functions
+    cie, start, end = None, 0, 0
     for line in listing.splitlines():
-        found = re.search(r" FDE .* pc=([0-9a-f]+)\.\.([0-9a-f]+)", line)
-        if found:
-            start, end = (int(number, 16) for number in found.groups())
-        elif "DW_CFA_undefined: r16" in line:
+        common = re.match(r"([0-9a-f]+) [0-9a-f]+ [0-9a-f]+ CIE", line)
+        function = re.search(r" FDE cie=([0-9a-f]+) pc=([0-9a-f]+)\.\.([0-9a-f]+)", line)
+        if common:
+            cie, start, end = int(common.group(1), 16), 0, 0
+        elif function:
+            cie, start, end = (int(number, 16) for number in function.groups())
+        if "DW_CFA_undefined: r16" in line and not end:
+            kinds.add(cie)
+        if "DW_CFA_undefined: r16" in line or function and cie in kinds:
             offsets.update(address & 0xfff for address in range(start, end))
     return offsets
 
@@ -55,8 +62,10 @@ def judge_perf(script):
 def run_perf(command, *call_graph):
     with tempfile.TemporaryDirectory(prefix="ebprof-bench-", dir="/var/tmp") as folder:
         path = f"{folder}/perf.data"
-        subprocess.run([PERF, "record", "-q", "-F", "999", "-e", "cpu-clock", "-m", "16M", *call_graph, "-o", path,
-                        "--", *command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # Without -B, 6.1's perf aborts now and then when it looks up build-ids at the end.
+        subprocess.run([PERF, "record", "-q", "-B", "-F", "999", "-e", "cpu-clock", "-m", "16M", *call_graph,
+                        "-o", path, "--", *command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
         script = subprocess.run([PERF, "script", "-i", path, "-F", "comm,ip,sym,dso", "--no-inline", "--max-stack",
                                  "1024"], text=True, errors="replace", stdout=subprocess.PIPE,
                                 stderr=subprocess.DEVNULL).stdout

@@ -62,8 +62,8 @@ def time_ebprof(pid, folder):
 def time_perf(pid, folder, *call_graph):
     path = f"{folder}/perf.data"
     start_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-    process = subprocess.Popen([PERF, "record", "-q", "-F", "99", "-e", "cpu-clock", "-k", "mono", *call_graph, "-o",
-                                path, "-p", str(pid)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([PERF, "record", "-q", "-B", "-F", "99", "-e", "cpu-clock", "-k", "mono", *call_graph,
+                                "-o", path, "-p", str(pid)], stderr=subprocess.DEVNULL)
     finished = interrupt(process, 3)
     script_start = time.monotonic()
     script = subprocess.run([PERF, "script", "-i", path, "-F", "time,ip,sym", "--ns"], text=True,

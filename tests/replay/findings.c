@@ -28,6 +28,13 @@ void findings_deinit(struct findings *findings)
 	table_deinit(&findings->index);
 }
 
+/* Whether the place at which the shorter chain ends has nothing to do with why it ended. */
+static bool is_end_elsewhere(const struct finding_key *key)
+{
+	return key->agree_so_far && (key->stop == STOP_no_process_table || key->stop == STOP_no_file_table ||
+				     (key->stop == STOP_complete && key->end == WITNESS_stack_cut));
+}
+
 void findings_add(struct findings *findings, size_t index, const struct captured_sample *sample,
 		  const struct witness_chain *chain, const struct verdict *verdict, struct witness *witness)
 {
@@ -39,7 +46,7 @@ void findings_add(struct findings *findings, size_t index, const struct captured
 	key.stop = sample->head.stop;
 	key.end = chain->end;
 	key.agree_so_far = verdict->agree_so_far;
-	if (verdict->nr_equal) {
+	if (verdict->nr_equal && !is_end_elsewhere(&key)) {
 		const struct witness_frame *frame = &chain->frames.data[verdict->nr_equal - 1];
 
 		witness_format_place(witness, frame->pc, frame->is_exact, key.place, sizeof(key.place));
@@ -53,11 +60,14 @@ void findings_add(struct findings *findings, size_t index, const struct captured
 	findings->list.data[at].nr_samples++;
 }
 
+/* By case, wrong stacks first; then the most frequent first. */
 static int compare_findings(const void *left, const void *right)
 {
 	const struct finding *a = left;
 	const struct finding *b = right;
 
+	if (a->key.kind != b->key.kind)
+		return a->key.kind < b->key.kind ? -1 : 1;
 	return a->nr_samples == b->nr_samples ? 0 : a->nr_samples > b->nr_samples ? -1 : 1;
 }
 
@@ -71,10 +81,10 @@ void finding_print_head(const struct finding *finding)
 {
 	const struct finding_key *key = &finding->key;
 
-	printf("%llu x %s: we stopped at '%s', libdwfl: %s; %s %s\n", (unsigned long long)finding->nr_samples,
+	printf("%llu x %s: we stopped at '%s', libdwfl: %s; %s%s%s\n", (unsigned long long)finding->nr_samples,
 	       verdict_text(key->kind), stop_name(key->stop), witness_end_text(key->end),
-	       key->agree_so_far ? "they agree as far as the shorter goes, to" : "they part after",
-	       key->place[0] ? key->place : "nothing");
+	       key->agree_so_far ? "they agree as far as the shorter goes" : "they part after",
+	       key->agree_so_far && key->place[0] ? ", to " : " ", key->place);
 }
 
 static void print_side(const char *side, uint64_t pc, bool is_exact, const char *mark, struct witness *witness)

@@ -36,7 +36,7 @@ void findings_deinit(struct findings *findings);
 void findings_add(struct findings *findings, size_t index, const struct captured_sample *sample,
 		  const struct witness_chain *chain, const struct verdict *verdict, struct witness *witness);
 
-/* Most frequent first. */
+/* Different stacks first, then by case; the most frequent first. */
 void findings_sort(struct findings *findings);
 
 /* Both chains of a sample side by side, with an arrow where they part. */

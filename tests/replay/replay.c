@@ -254,7 +254,7 @@ static const struct option_row rows[] = {
 	 FIELD(nr_examples),
 	 .min = 0,
 	 .max = 1e9,
-	 .help = "how many findings to print, the most frequent first (10)"},
+	 .help = "how many findings to print, wrong stacks first (10)"},
 	{.kind = OPTION_FLAG,
 	 .letter = 'v',
 	 .name = "verbose",

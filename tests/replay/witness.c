@@ -13,6 +13,7 @@
 
 enum {
 	WITNESS_FRAMES_MAX = 5000,
+	RED_ZONE_BYTES = 128,      /* below rsp, still the function's own: where epilogues have just popped from */
 	STACK_SIZE_MAX = 64 << 20, /* farther above rsp a read is no stack that was cut */
 };
 
@@ -33,6 +34,7 @@ struct witness {
 	const struct captured_sample *sample;
 	struct witness_chain *chain;
 	uint64_t failed_read; /* first address that could not be read since the last frame, 0 = none */
+	bool missed_red_zone; /* a read just below rsp failed, in any frame: a register of a later frame is unknown */
 };
 
 const char *witness_end_text(enum witness_end end)
@@ -169,6 +171,8 @@ static bool read_memory(Dwfl *dwfl __attribute__((unused)), Dwarf_Addr address, 
 	}
 	if (!witness->failed_read)
 		witness->failed_read = address;
+	if (head->regs[DWARF_RSP] - address <= RED_ZONE_BYTES)
+		witness->missed_red_zone = true;
 	return false;
 }
 
@@ -304,7 +308,7 @@ static enum witness_end judge_end(struct witness *witness, bool failed)
 	if (!last->has_cfi)
 		return WITNESS_no_cfi;
 	if (!witness->failed_read)
-		return WITNESS_other;
+		return witness->missed_red_zone ? WITNESS_red_zone : WITNESS_other;
 	/* The word may begin within the stack and end behind it. */
 	return witness->failed_read + 8 - stack_end < STACK_SIZE_MAX ? WITNESS_stack_cut : WITNESS_unreadable;
 }
@@ -354,6 +358,7 @@ void witness_walk(struct witness *witness, const struct captured_sample *sample,
 	witness->sample = sample;
 	witness->chain = ret;
 	witness->failed_read = 0;
+	witness->missed_red_zone = false;
 	ret->frames.nr = 0;
 	dwfl_errno(); /* forget what happened before */
 	int failed = dwfl_getthread_frames(witness->dwfl, (pid_t)sample->head.tid, take_frame, witness);

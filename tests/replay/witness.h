@@ -27,6 +27,7 @@
 	WITNESS_END(stack_cut, "stack beyond the captured bytes")                                                      \
 	WITNESS_END(no_module, "pc outside every file")                                                                \
 	WITNESS_END(no_cfi, "no call-frame information")                                                               \
+	WITNESS_END(red_zone, "a register was saved below rsp, where nothing is captured")                             \
 	WITNESS_END(unreadable, "memory that was not captured")                                                        \
 	WITNESS_END(too_deep, "too deep")                                                                              \
 	WITNESS_END(other, "libdwfl gave up")

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from harness import (assert_complete, assert_count, assert_share, assert_shares, complete_share, is_early, is_kernel, line_of,
-    names_of, record, record_command, started, user_names_of)
+from harness import (assert_complete, assert_count, assert_share, assert_shares, complete_share, is_early, is_kernel,
+    line_of, names_of, record, record_command, started, user_names_of)
 
 
 def assert_only_chain(recording, leaf, expected, share=0.99):
@@ -29,7 +29,8 @@ def assert_only_chain(recording, leaf, expected, share=0.99):
 
 def test_recursion_200_deep():
     _, recording = record_command("recurse", 1.5, 200)
-    assert_only_chain(recording, "bottom", ["bottom"] + ["descend"] * 200 + ["start_descent", "run_slice", "run_for", "main"])
+    chain = ["bottom"] + ["descend"] * 200 + ["start_descent", "run_slice", "run_for", "main"]
+    assert_only_chain(recording, "bottom", chain)
     assert_complete(recording)
 
 

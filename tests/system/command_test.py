@@ -239,8 +239,9 @@ def test_progress_only_on_a_terminal():
     with started("shares", 8) as target:
         recording = record("-p", target.pid, "-d", 2.5)
         assert "\r" not in recording.stderr and "\x1b" not in recording.stderr
-        process = subprocess.run(["script", "-qec", f"{recording.arguments[0]} record -p {target.pid} -d 2.5 -o /dev/null",
-            "/dev/null"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=30)
+        command = f"{recording.arguments[0]} record -p {target.pid} -d 2.5 -o /dev/null"
+        process = subprocess.run(["script", "-qec", command, "/dev/null"], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, timeout=30)
     assert b"\r" in process.stdout and b"samples" in process.stdout, process.stdout
 
 

@@ -66,10 +66,11 @@ def test_without_privilege():
     """Which capability is missing, and the exact sudo or setcap line."""
     with started("shares", 5) as target:
         done = subprocess.run([EBPROF, "record", "-p", str(target.pid), "-d", "1", "-o", "/dev/null"], text=True,
-            stdin=subprocess.DEVNULL, capture_output=True, user=65534, group=65534, extra_groups=[], cwd="/", timeout=30)
+            stdin=subprocess.DEVNULL, capture_output=True, user=65534, group=65534, extra_groups=[], cwd="/",
+            timeout=30)
     assert done.returncode == 2, done
     assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("ebprof: "), done.stderr
-    assert re.search(r"cap_bpf|CAP_BPF", done.stderr) and re.search(r"cap_perfmon|CAP_PERFMON", done.stderr), done.stderr
+    assert re.search("cap_bpf", done.stderr, re.I) and re.search("cap_perfmon", done.stderr, re.I), done.stderr
     assert "sudo" in done.stderr and "setcap" in done.stderr, done.stderr
 
 

@@ -104,8 +104,8 @@ def test_agent_without_cpu_time(folder):
 def test_throttled(folder):
     """The limit is lowered below the rate in the middle of the run: the kernel pauses the clock and says so."""
     with started("shares", 20) as target:
-        process = start_ebprof("record", "-F", 20000, "-o", f"{folder}/profile.pb.gz", "--stats", f"{folder}/stats.json",
-            "-p", target.pid)
+        process = start_ebprof("record", "-F", 20000, "-o", f"{folder}/profile.pb.gz", "--stats",
+            f"{folder}/stats.json", "-p", target.pid)
         await_recording(process)
         with sample_rate_limit(2000):
             time.sleep(1)

@@ -274,7 +274,8 @@ def test_truncated_file():
 
 
 def test_python_target_gets_a_line():
-    program = "import time\nprint('ready', flush=True)\nend = time.time() + 20\nwhile time.time() < end: sum(range(1000))"
+    program = ("import time\nprint('ready', flush=True)\nend = time.time() + 20\n"
+        "while time.time() < end: sum(range(1000))")
     target = Target(["/usr/bin/python3", "-c", program])
     try:
         recording = record("-p", target.pid, "-d", 1)

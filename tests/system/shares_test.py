@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from harness import (WORKLOADS, assert_complete, assert_count, assert_share, assert_shares, is_early, is_kernel, names_of,
-    record, record_command, started)
+from harness import (WORKLOADS, assert_complete, assert_count, assert_share, assert_shares, is_early, is_kernel,
+    names_of, record, record_command, started)
 
 FUNCTIONS = ["share_a", "share_b", "share_c"]
 NAMED = ["shares", "shares-static", "shares-static-pie", "shares-no-pie", "shares-debuglink", "shares-minidebug",

@@ -4,8 +4,8 @@
  *
  * A program's code is described by a rule per byte of text. From that the home makes the index and the rows, packed as
  * densely as the format allows, and the same bytes serve as the reference of what a search has to find. Memory is a
- * few regions of whole pages; every read is counted, can be refused, and is checked against what the walker promises:
- * aligned, not more than a window, inside one page.
+ * few regions of whole pages; every read is counted and can be refused, and fails as a whole if a part of it is not
+ * there.
  *
  * One home per test program, emptied by home_init(). Includes cmocka.
  */
@@ -43,7 +43,7 @@ struct home {
 	uint8_t *segments[HOME_SEGMENTS_MAX];
 	uint64_t used; /* bytes of the pool */
 	VECTOR(struct home_region) regions;
-	uint64_t refused_page; /* its address; 1 = none */
+	uint64_t refused_page; /* its address; HOME_ADDRESS_END = none */
 	int64_t refused_read;  /* number of the read, from 0; HOME_NEVER = none */
 	int64_t nr_reads;
 	uint32_t largest_read;
@@ -77,19 +77,17 @@ WALK_INLINE int walk_read_user(void *buffer, __u32 size_bytes, __u64 address)
 {
 	int64_t number = home.nr_reads++;
 
-	assert_in_range(size_bytes, 8, WALK_WINDOW);
-	assert_int_equal(address % 8, 0);
+	assert_in_range(size_bytes, 1, WALK_WINDOW);
 	if (size_bytes > home.largest_read)
 		home.largest_read = size_bytes;
 	if (address >= HOME_ADDRESS_END || number == home.refused_read)
 		return -14;
-	assert_int_equal(address / WALK_PAGE, (address + size_bytes - 1) / WALK_PAGE);
-	if ((address & ~(uint64_t)(WALK_PAGE - 1)) == home.refused_page)
+	if (home.refused_page - (address & ~(uint64_t)(WALK_PAGE - 1)) < size_bytes + address % WALK_PAGE)
 		return -14;
 	for (size_t i = 0; i < home.regions.nr; i++) {
 		const struct home_region *region = &home.regions.data[i];
 
-		if (address - region->start < region->size) {
+		if (address - region->start < region->size && size_bytes <= region->size - (address - region->start)) {
 			memcpy(buffer, region->bytes + (address - region->start), size_bytes);
 			return 0;
 		}
@@ -134,6 +132,7 @@ static inline void home_deinit(void)
 	vector_free(&home.modules);
 	vector_free(&home.rules);
 	vector_free(&home.regions);
+	memset(&home, 0, sizeof(home));
 }
 
 /* Empties the home; the rules with fixed numbers are there. */
@@ -147,8 +146,7 @@ static inline void home_init(void)
 	};
 
 	home_deinit();
-	memset(&home, 0, sizeof(home));
-	home.refused_page = 1;
+	home.refused_page = HOME_ADDRESS_END;
 	home.refused_read = HOME_NEVER;
 	for (size_t i = 0; i < RULE_FIRST_FREE; i++)
 		home_add_rule((struct unwind_rule){.cfa = fixed[i]});

@@ -140,10 +140,19 @@ static int create_counts(struct programs *programs)
 		if (programs->counts[i] < 0)
 			return programs->counts[i];
 	}
-	uint32_t zero = 0;
+	return 0;
+}
 
-	return bpf_map_update_elem(bpf_map__fd(programs->skeleton->maps.ebprof_counts), &zero, &programs->counts[0],
-				   BPF_ANY);
+/* Puts a generation to work; waits for programs that run with the other one. */
+static int activate_counts(struct programs *programs, int generation)
+{
+	uint32_t zero = 0;
+	int error = bpf_map_update_elem(bpf_map__fd(programs->skeleton->maps.ebprof_counts), &zero,
+					&programs->counts[generation], BPF_ANY);
+
+	if (!error)
+		programs->active = generation;
+	return error;
 }
 
 static int load(struct programs *programs, const struct programs_config *config)
@@ -229,7 +238,9 @@ int programs_attach(struct programs *programs, struct problem *problem)
 			return problem_set(problem, -errno, "cannot follow processes (%s: %s)",
 					   bpf_program__name(hooks[i].program), strerror(errno));
 	}
-	return 0;
+	int error = activate_counts(programs, 0);
+
+	return error ? problem_set(problem, error, "cannot install the counts (%s)", strerror(-error)) : 0;
 }
 
 int programs_clock_fd(const struct programs *programs)
@@ -414,14 +425,11 @@ static int drain_batches(int fd, uint32_t max, count_fn found, void *context)
 
 int programs_drain_counts(struct programs *programs, count_fn found, void *context)
 {
-	uint32_t zero = 0;
 	int idle = programs->counts[programs->active];
-	int next = programs->counts[!programs->active];
-	int error = bpf_map_update_elem(bpf_map__fd(programs->skeleton->maps.ebprof_counts), &zero, &next, BPF_ANY);
+	int error = activate_counts(programs, !programs->active);
 
 	if (error)
 		return error;
-	programs->active = !programs->active;
 	return drain_batches(idle, programs->counts_max, found, context);
 }
 

@@ -33,7 +33,7 @@ struct programs;
 int programs_create(const struct programs_config *config, struct programs **ret, struct problem *problem);
 void programs_destroy(struct programs *programs);
 
-/* From now on targets are followed through fork, exec and exit. */
+/* From now on targets are followed through fork, exec and exit, and samples can be counted. Waits some ms. */
 int programs_attach(struct programs *programs, struct problem *problem);
 
 int programs_clock_fd(const struct programs *programs);
