@@ -146,17 +146,21 @@ static uint32_t add_plain_location(struct naming *naming, uint32_t mapping, uint
 	return profile_add_location(naming->profile, mapping, address, &line, 1, false);
 }
 
-/* Code that nobody could name: what a viewer with the file at hand can still resolve. */
-static void name_by_offset(struct naming *naming, uint32_t frame, uint32_t module, uint64_t file_addr)
+/*
+ * Code that nobody could name: the place where its function begins (so that samples of one function stay together), or
+ * else the address itself. A viewer that has the file can still resolve the location's address.
+ */
+static void name_by_offset(struct naming *naming, const struct wanted *wanted, uint64_t start)
 {
-	const struct module *file = &naming->modules->list.data[module];
-	struct placement *placement = place_module(naming, module);
-	uint64_t address = file_addr - file->info.base_addr + placement->bias;
-	_cleanup_free_ char *name = memory_format("%s+0x%" PRIx64, module_name(file), file_addr);
+	const struct module *file = &naming->modules->list.data[wanted->module];
+	struct placement *placement = place_module(naming, wanted->module);
+	uint64_t address = wanted->file_addr - file->info.base_addr + placement->bias;
+	_cleanup_free_ char *name =
+		memory_format("%s+0x%" PRIx64, module_name(file), start ? start : wanted->file_addr);
 
 	placement->nr_unnamed++;
 	naming->stats.nr_frames_unnamed++;
-	naming->locations.data[frame] = add_plain_location(naming, placement->mapping, address, name, name);
+	naming->locations.data[wanted->frame] = add_plain_location(naming, placement->mapping, address, name, name);
 }
 
 static void name_found(size_t index, const struct name_frame *frames, size_t nr_frames, void *context)
@@ -164,10 +168,8 @@ static void name_found(size_t index, const struct name_frame *frames, size_t nr_
 	struct naming *naming = context;
 	const struct wanted *wanted = &naming->batch[index];
 
-	if (!nr_frames) {
-		name_by_offset(naming, wanted->frame, wanted->module, wanted->file_addr);
-		return;
-	}
+	if (!nr_frames)
+		return; /* name_the_rest */
 	const struct module *file = &naming->modules->list.data[wanted->module];
 	struct placement *placement = place_module(naming, wanted->module);
 	_cleanup_free_ struct profile_line *lines = memory_new_array(struct profile_line, nr_frames);
@@ -201,33 +203,44 @@ static int compare_wanted(const void *a, const void *b)
 	return left->file_addr < right->file_addr ? -1 : left->file_addr > right->file_addr;
 }
 
+/* What the reader found no name for, of one module. */
+static void name_the_rest(struct naming *naming, const struct wanted *batch, size_t nr, const uint64_t *addrs)
+{
+	const struct module *file = &naming->modules->list.data[batch[0].module];
+	struct reader_file reader_file = { .fd = file->fd, .path = file->path };
+	_cleanup_free_ uint64_t *starts = memory_new_array(uint64_t, nr);
+
+	if (file->is_elf && reader_function_starts(naming->reader, &reader_file, addrs, nr, starts))
+		memset(starts, 0, nr * sizeof(*starts));
+	for (size_t i = 0; i < nr; i++)
+		if (naming->locations.data[batch[i].frame] == NO_LOCATION)
+			name_by_offset(naming, &batch[i], starts[i]);
+}
+
 /* Names all file frames, module by module. */
 static void name_files(struct naming *naming)
 {
-	qsort(naming->wanted.data, naming->wanted.nr, sizeof(struct wanted), compare_wanted);
+	if (naming->wanted.nr)
+		qsort(naming->wanted.data, naming->wanted.nr, sizeof(struct wanted), compare_wanted);
 	for (size_t from = 0, to; from < naming->wanted.nr; from = to) {
 		uint32_t module = naming->wanted.data[from].module;
 
 		for (to = from; to < naming->wanted.nr && naming->wanted.data[to].module == module; to++)
 			;
 		const struct module *file = &naming->modules->list.data[module];
-		struct reader_file reader_file = {.fd = file->fd, .path = file->path};
+		struct reader_file reader_file = { .fd = file->fd, .path = file->path };
 		_cleanup_free_ uint64_t *addrs = memory_new_array(uint64_t, to - from);
 
 		for (size_t i = from; i < to; i++)
 			addrs[i - from] = naming->wanted.data[i].file_addr;
 		naming->batch = &naming->wanted.data[from];
 		int error = file->is_elf ? reader_names(naming->reader, &reader_file, addrs, to - from, name_found,
-							naming, NULL)
-					 : -ENOEXEC;
+		                                        naming, NULL)
+		                         : -ENOEXEC;
 
-		if (!error)
-			continue;
-		message_detail("'%s': no names (%s)", file->path, strerror(-error));
-		for (size_t i = from; i < to; i++)
-			if (naming->locations.data[naming->wanted.data[i].frame] == NO_LOCATION)
-				name_by_offset(naming, naming->wanted.data[i].frame, module,
-					       naming->wanted.data[i].file_addr);
+		if (error)
+			message_detail("'%s': no names (%s)", file->path, strerror(-error));
+		name_the_rest(naming, naming->batch, to - from, addrs);
 	}
 }
 

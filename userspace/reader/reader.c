@@ -15,6 +15,7 @@
 #include "debug_paths.h"
 #include "kallsyms.h"
 #include "memory.h"
+#include "function_starts.h"
 #include "names.h"
 #include "unwind.h"
 
@@ -94,6 +95,24 @@ int reader_names(struct reader *reader, const struct reader_file *file, const ui
 	err = file_open(file, &paths, &object);
 	if (err == 0) {
 		err = names_find(object, addrs, nr, found, context, status);
+		object_destroy(object);
+	}
+	debug_paths_deinit(&paths);
+	return err;
+}
+
+int reader_function_starts(struct reader *reader, const struct reader_file *file, const uint64_t *addrs, size_t nr,
+			   uint64_t *starts_ret)
+{
+	struct debug_paths paths;
+	struct object *object;
+	int err;
+
+	(void)reader;
+	debug_paths_init(&paths, DEBUG_ROOT, file->path);
+	err = file_open(file, &paths, &object);
+	if (err == 0) {
+		err = function_starts_find(object, addrs, nr, starts_ret);
 		object_destroy(object);
 	}
 	debug_paths_deinit(&paths);

@@ -34,6 +34,10 @@ void reader_free_table(struct unwind_table *table);
 int reader_names(struct reader *reader, const struct reader_file *file, const uint64_t *addrs, size_t nr,
 		 names_found_fn found, void *context, struct names_status *status);
 
+/* Where the functions begin that cover file_addrs, also without symbols; 0 = not known. As function_starts_find. */
+int reader_function_starts(struct reader *reader, const struct reader_file *file, const uint64_t *addrs, size_t nr,
+			   uint64_t *starts_ret);
+
 /*
  * The kernel's symbols, read from /proc/kallsyms at the first call. -EPERM: addresses are hidden (kptr_restrict or
  * missing CAP_SYSLOG). -ENOENT: no symbol there.
