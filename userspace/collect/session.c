@@ -155,8 +155,9 @@ static void handle_sideband_record(const struct sideband_record *record, void *c
 	handle_events_until(session, record->time_ns);
 	if (record->type == SIDEBAND_LOST)
 		session->nr_sideband_lost += record->lost;
+	/* An idle CPU without a scheduler tick is throttled at any rate, and nothing is lost there. */
 	if (record->type == SIDEBAND_THROTTLE)
-		session->nr_throttled++;
+		session->nr_throttled += record->pid != 0;
 	else
 		processes_handle_sideband(&session->processes, record);
 }

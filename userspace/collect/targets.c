@@ -2,6 +2,7 @@
 #include "targets.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 struct task_list {
@@ -35,6 +36,8 @@ static int add_process(const struct task_list *list, struct programs *programs, 
 			processes_add_running(processes, task);
 		return 0;
 	}
+	if (kill(pid, 0) == 0 || errno == EPERM)
+		return problem_set(problem, -ESRCH, "the kernel does not show process %d to BPF programs here", pid);
 	return problem_set(problem, -ESRCH, "there is no process %d: check with `ps -p %d`", pid, pid);
 }
 
