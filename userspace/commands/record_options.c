@@ -204,7 +204,7 @@ static const struct option_row record_rows[] = {
 	{ .kind = OPTION_CUSTOM, .name = "no-label", .argument = "KEY[,KEY...]", FIELD(labels), .parse = parse_label,
 	  .values = "pid comm thread tid cpu", .help = "do not label samples with KEY; fewer labels make a smaller file" },
 	{ .kind = OPTION_INTEGER, .name = "max-depth", .argument = "FRAMES", FIELD(max_depth), .min = DEPTH_MIN,
-	  .max = DEPTH_MAX, .help = "user frames kept of a stack, 16 to 1024 (384); deeper stacks lose their roots" },
+	  .max = DEPTH_MAX, .help = "user frames kept of a stack, 16 to 1024 (384): of deeper ones two thirds at the leaf, the rest at the root" },
 
 	{ .kind = OPTION_GROUP, .help = "What to write" },
 	{ .kind = OPTION_STRING, .letter = 'o', .name = "output", .argument = "FILE", FIELD(output_path),
