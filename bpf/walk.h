@@ -26,9 +26,11 @@
 #define WALK_INLINE static __always_inline
 /* Keeps the compiler from proving away a mask that the verifier needs to see. */
 #define walk_opaque(value) asm volatile("" : "+r"(value))
+#define WALK_UNROLL        _Pragma("clang loop unroll(full)")
 #else
 #define WALK_INLINE        static inline
 #define walk_opaque(value) ((void)(value))
+#define WALK_UNROLL
 #endif
 
 enum {
@@ -282,16 +284,15 @@ WALK_INLINE int walk_by_frame_pointer(struct walk *w)
  */
 WALK_INLINE int walk_signal_frame(struct walk *w)
 {
-	static const __u8 order[WALK_CONTEXT_WORDS - 1] = { DWARF_R8,  DWARF_R9,  DWARF_R10, DWARF_R11,
-		                                            DWARF_R12, DWARF_R13, DWARF_R14, DWARF_R15,
-		                                            DWARF_RDI, DWARF_RSI, DWARF_RBP, DWARF_RBX,
-		                                            DWARF_RDX, DWARF_RAX, DWARF_RCX, DWARF_RSP };
+	static const __u8 order[WALK_CONTEXT_WORDS - 1] = {
+		DWARF_R8,  DWARF_R9,  DWARF_R10, DWARF_R11, DWARF_R12, DWARF_R13, DWARF_R14, DWARF_R15,
+		DWARF_RDI, DWARF_RSI, DWARF_RBP, DWARF_RBX, DWARF_RDX, DWARF_RAX, DWARF_RCX, DWARF_RSP};
 	__u64 context = w->regs[DWARF_RSP] + 40;
 
 	w->window_size = 0;
 	if (walk_read_user(w->window, WALK_CONTEXT_WORDS * 8, context))
 		return walk_stop(w, STOP_unreadable, w->module);
-#pragma clang loop unroll(full)
+	WALK_UNROLL
 	for (int i = 0; i < WALK_CONTEXT_WORDS - 1; i++)
 		w->regs[order[i]] = w->window[i];
 	w->pc = w->window[WALK_CONTEXT_WORDS - 1];
