@@ -19,6 +19,7 @@ const volatile bool ebprof_label_tid;
 const volatile bool ebprof_label_cpu;
 const volatile bool ebprof_capture;
 const volatile __u32 ebprof_max_frames = USER_FRAMES_DEFAULT;
+const volatile __u32 ebprof_kernel_frames_max = KERNEL_FRAMES_MAX;
 const volatile __u32 ebprof_ring_bytes = 4 << 20;
 const volatile struct stack_key ebprof_seed;
 
@@ -121,12 +122,12 @@ static __always_inline void take_kernel_stack(struct scratch *s, struct bpf_perf
 		nr = KERNEL_FRAMES_MAX;
 	if (!nr)
 		return;
-	if (nr == KERNEL_FRAMES_MAX)
+	if (nr >= ebprof_kernel_frames_max)
 		counter_add(COUNTER_kernel_cut, 1);
 	struct stack_key seed = read_seed();
 
 	stack_key_start(key, &seed);
-	struct scratch_loop loop = { .scratch = s };
+	struct scratch_loop loop = {.scratch = s};
 
 	bpf_loop(nr, kernel_iteration, &loop, 0);
 	stack_key_finish(key, 0);
@@ -209,7 +210,7 @@ static __always_inline void walk_frames(struct walk *w, struct scratch *s, bool 
 		walk_stop(w, is_64bit ? STOP_no_process_table : STOP_not_64bit, NO_MODULE);
 		return;
 	}
-	struct scratch_loop loop = { .scratch = s };
+	struct scratch_loop loop = {.scratch = s};
 
 	bpf_loop(USER_WALK_MAX + 1, walk_iteration, &loop, 0);
 	if (w->stop == STOP_walker_limit)
@@ -238,7 +239,7 @@ static __always_inline void note_first_complete(void)
 		counters->first_complete_ns = bpf_ktime_get_ns();
 }
 
-/* The user's part. Sets s->count.user and the counters of how it ended. */
+/* The user's part. Sets s->count.user. */
 static __always_inline void take_user_stack(struct scratch *s, struct task_struct *task)
 {
 	const struct pt_regs *regs = (const struct pt_regs *)bpf_task_pt_regs(task);
@@ -250,18 +251,6 @@ static __always_inline void take_user_stack(struct scratch *s, struct task_struc
 	if (s->entry.count && !entry_unchanged(s))
 		restart_as_changed(w, pc);
 
-	counter_add(counter_of_stop(w->stop < NR_STOPS ? w->stop : STOP_walker_limit), 1);
-	if (w->stop == STOP_complete)
-		note_first_complete();
-	counter_add(COUNTER_user_frames, w->nr_walked);
-	if (w->nr_walked > walk_nr_kept(w))
-		counter_add(COUNTER_elided_stacks, 1);
-	if (w->nr_fp_frames) {
-		counter_add(COUNTER_fp_frames, w->nr_fp_frames);
-		counter_add(COUNTER_fp_stacks, 1);
-	}
-	if (w->overflow)
-		counter_add(COUNTER_frame_overflow, w->overflow);
 	if (w->stop == STOP_no_mapping)
 		report_no_mapping(s);
 	stack_key_finish(&w->key, w->has_raw ? s->entry.slot : 0);
@@ -275,6 +264,23 @@ static __always_inline void take_user_stack(struct scratch *s, struct task_struc
 	w->record.key = w->key;
 	s->count.user = w->key;
 	store_body(&w->record, w->record.nr_frames);
+}
+
+/* How the user's part of a sample that was counted had ended. */
+static __always_inline void count_user_end(const struct walk *w)
+{
+	counter_add(counter_of_stop(w->stop < NR_STOPS ? w->stop : STOP_walker_limit), 1);
+	if (w->stop == STOP_complete)
+		note_first_complete();
+	counter_add(COUNTER_user_frames, w->nr_walked);
+	if (w->nr_walked > walk_nr_kept(w))
+		counter_add(COUNTER_elided_stacks, 1);
+	if (w->nr_fp_frames) {
+		counter_add(COUNTER_fp_frames, w->nr_fp_frames);
+		counter_add(COUNTER_fp_stacks, 1);
+	}
+	if (w->overflow)
+		counter_add(COUNTER_frame_overflow, w->overflow);
 }
 
 static __always_inline bool has_user_stack(const struct task_struct *task)
@@ -353,11 +359,13 @@ static __always_inline enum counter take_sample(struct bpf_perf_event_data *ctx,
 			take_kernel_stack(s, ctx);
 		if (take_user)
 			take_user_stack(s, task);
-		else
-			counter_add(COUNTER_user_absent, 1);
 		if (ebprof_capture && take_user)
 			capture(s, task, in_kernel);
 		outcome = store_count(&s->count);
+		if (outcome == COUNTER_samples && take_user)
+			count_user_end(&s->walk);
+		else if (outcome == COUNTER_samples)
+			counter_add(COUNTER_user_absent, 1);
 	}
 	scratch_release(s);
 	return outcome;

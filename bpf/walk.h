@@ -274,7 +274,7 @@ WALK_INLINE int walk_by_frame_pointer(struct walk *w)
 	/* A guess is believed only when it leads into code. */
 	if (pc && !walk_find_mapping(w, pc - 1))
 		return walk_stop(w, STOP_no_unwind_info, module);
-	w->nr_fp_frames++;
+	w->nr_fp_frames += pc != 0;
 	return walk_enter_caller(w, pc, rbp + 16, caller_rbp, FRAME_BY_FP);
 }
 

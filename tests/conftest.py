@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What pytest runs besides tests/system/*_test.py.
 
-tests/unit/NAME_test.c       one item per cmocka test and build (plain, sanitizers), and one per binary that says that
-                             it ran to its end: a crash, a leak or a sanitizer's report fails that one. A binary runs
-                             once, when its first item is wanted.
+tests/unit/NAME_test.c       one item per test function and build (plain, sanitizers), and one per binary that says
+                             that it ran to its end: a crash, a leak or a sanitizer's report fails that one. A binary
+                             runs once, when its first item is wanted; a test function in no group fails.
 tests/differential/*/SCRIPT  each executable file is one test: exit status 0 passed, 77 skipped (its last line says
                              why), anything else failed. Its last line holds its totals, which are shown at the end.
 
@@ -44,7 +44,7 @@ class Item(pytest.Item):
 # --- unit tests -----------------------------------------------------------------------------------------------------
 
 RESULT = re.compile(r"^\[\s*(OK|FAILED|SKIPPED|RUN)\s*\] (\w+)$", re.MULTILINE)
-LISTED = re.compile(r"\bcmocka_unit_test\w*\(\s*(\w+)")
+LISTED = re.compile(r"^static void (\w+)\(void \*\*", re.MULTILINE)
 
 
 class UnitRun:
@@ -115,10 +115,9 @@ class UnitEndItem(Item):
         self.run.finish()
         if self.run.status and "FAILED" not in self.run.results.values():
             raise TestFailed(f"{os.path.basename(self.run.binary)}: {self.run.status}\n{self.run.tail()}")
-        unlisted = set(self.run.results) - set(self.listed)
-        broken = [name for name in unlisted if self.run.results[name] not in ("OK", "SKIPPED")]
-        if broken:
-            raise TestFailed(f"failed, and found in the output alone: {broken}\n{self.run.tail()}")
+        unlisted = sorted(set(self.run.results) - set(self.listed))
+        if unlisted:
+            raise TestFailed(f"these ran, but have no item: {unlisted}; write 'static void NAME(void **...'")
 
 
 class UnitFile(pytest.File):

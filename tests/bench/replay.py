@@ -3,10 +3,11 @@
 
     replay.py [--more] [--scale N] [--keep FOLDER] [-n FINDINGS] [NAME...]      names as in the table's first column
 
-For Debian's own programs, at least 5,000 samples each at scale 1: the share of complete stacks, the share of those that
+For Debian's own programs, at least 5,000 samples each unless the scale is lowered: the share of complete stacks, the share of those that
 libdwfl finishes too, and the share of equal ones among the stacks that both finish; then every finding, that is
 everything that was not equal. --more adds programs with exceptions, signal handlers, threads, child processes and deep
-recursion. Captures that did not fit the ring are a column of their own. Exit status 1 when the figures miss their goal.
+recursion. Captures that did not fit the ring are a column of their own, and so are stacks that libdwfl does not finish (in brackets:
+those that are the same as ours as far as it came). Exit status 1 when the figures miss their goal.
 """
 
 import argparse
@@ -18,9 +19,14 @@ import subprocess
 import sys
 import tempfile
 
-from figures import BUILD, EBPROF, ROOT, WORKLOADS, percent, print_table, programs, write_c_file, write_text
+from figures import BUILD, EBPROF, WORKLOADS, percent, print_table, programs, write_c_file, write_text
 
 REPLAY = os.path.join(BUILD, "tests", "replay", "replay")
+# libdwfl can't finish these: the frames of code without call-frame information, and the stack that a signal handler on
+# another stack interrupted. Their chains are known, and the system tests compare them; here both have to agree as far as
+# libdwfl comes.
+NO_WITNESS = ("jit", "signals altstack")
+EXCEPTIONS = os.path.join(BUILD, "tests", "replay", "exceptions")
 # A capture takes 72 KiB of the ring, however small the stack was.
 RING = "256m"
 
@@ -46,14 +52,11 @@ def more_programs(scale):
         write_text(text, int(16e6 * scale))
         with open(perl, "w") as file:
             file.write(PERL_PROGRAM.replace("SECONDS", str(6 * scale)))
-        exceptions = os.path.join(folder, "exceptions")
-        subprocess.run(["g++", "-O2", "-g", "-fomit-frame-pointer", os.path.join(ROOT, "tests/replay/exceptions.cc"), "-o",
-                        exceptions, "-lpthread"], check=True)
         yield {
             "gcc -O2 -c": ["gcc", "-O2", "-pipe", "-c", source, "-o", os.path.join(folder, "large.o")],
             "perl": ["perl", perl],
             "gzip -9": ["gzip", "-9", "-c", text],
-            "C++ exceptions": [exceptions, str(6 * scale)],
+            "C++ exceptions": [EXCEPTIONS, str(6 * scale)],
             **{name: [os.path.join(WORKLOADS, name), str(3 * scale)]
                for name in ("threads", "dlopens", "kernel", "names", "shares-static", "shares-debug-frame", "jit")},
             "signals": [os.path.join(WORKLOADS, "signals"), str(3 * scale)],
@@ -76,10 +79,15 @@ class Result:
         self.only_ours, self.only_libdwfl = self.counts["only ours"], self.counts["only libdwfl"]
         self.both = self.equal + self.different
         self.ours = self.both + self.only_ours
+        self.only_ours_agreeing = int(re.search(r"agreeing as far as they go: only ours (\d+)", text).group(1))
         self.by_frame_pointer = int(re.search(r"with frames by frame pointer (\d+)", text).group(1))
 
     def line(self, start):
         return re.search(rf"^{re.escape(start)}:?(.*)$", self.text, re.MULTILINE).group(1).strip() or "-"
+
+    @property
+    def agrees(self):
+        return not self.different and self.only_ours == self.only_ours_agreeing
 
     @property
     def findings(self):
@@ -91,11 +99,11 @@ class Result:
         return self.stats["counters"]["capture_failed"]
 
 
-def capture_and_replay(command, *options, rate=999, findings=10, keep=None, run=subprocess.run):
+def capture_and_replay(command, *options, rate=999, findings=10, keep=None):
     """Records a command with its stacks and replays them."""
     with tempfile.TemporaryDirectory(prefix="ebprof-bench-", dir=keep or "/var/tmp") as folder:
         capture, stats = os.path.join(keep or folder, "stacks"), os.path.join(folder, "stats.json")
-        run([EBPROF, "record", "-q", "-F", str(rate), "--ring", RING, "--as-root", "--max-depth", "1024", "-o",
+        subprocess.run([EBPROF, "record", "-q", "-F", str(rate), "--ring", RING, "--as-root", "--max-depth", "1024", "-o",
              os.path.join(folder, "profile.pb.gz"), "--stats", stats, "--capture-stacks", capture, *map(str, options), "--",
              *map(str, command)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         with open(stats) as file:
@@ -110,6 +118,7 @@ def capture_and_replay(command, *options, rate=999, findings=10, keep=None, run=
 def row_of(name, result):
     return [name, result.samples, result.not_captured, percent(result.ours, result.samples),
             percent(result.both, result.ours), percent(result.equal, result.both, 3), result.different,
+            f"{result.only_ours} ({result.only_ours_agreeing})",
             percent(result.by_frame_pointer, result.samples), result.line("our incomplete stacks"),
             result.line("libdwfl's unfinished stacks")]
 
@@ -117,7 +126,7 @@ def row_of(name, result):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--more", action="store_true")
-    parser.add_argument("--scale", type=float, default=1)
+    parser.add_argument("--scale", type=float, default=1.5)
     parser.add_argument("--rate", type=int, default=999)
     parser.add_argument("--keep", help="leave the captures in this folder, one for each program")
     parser.add_argument("-n", type=int, default=10, help="findings printed for each program")
@@ -135,11 +144,11 @@ def main():
             result = capture_and_replay(command, rate=arguments.rate, findings=arguments.n, keep=keep)
             rows.append(row_of(name, result))
             findings.append(f"--- {name}\n{result.findings}")
-            if result.status:
+            if result.status and not (name in NO_WITNESS and result.agrees):
                 missed.append(name)
     print_table(f"Stacks replayed by libdwfl ({arguments.rate} Hz), %",
                 ["program", "samples", "not captured", "ours complete", "libdwfl finished of ours", "equal of both",
-                 "different", "by frame pointer", "the rest of ours", "the rest of libdwfl's"], rows)
+                 "different", "only ours (agreeing)", "by frame pointer", "the rest of ours", "the rest of libdwfl's"], rows)
     print()
     print("\n".join(findings))
     print(f"below the goal: {', '.join(missed) or 'none'}")

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-enum { MAGIC_BYTES = 8, HEAD_BYTES = 8, BYTES_PER_FRAME = 9 };
+enum { MAGIC_BYTES = 8, HEAD_BYTES = 8, BYTES_PER_FRAME = 16 /* frame and pc */ };
 
 static int check_sample(const uint8_t *body, size_t size_bytes)
 {
@@ -34,7 +34,7 @@ static int add_mapping(struct capture_file *file, const uint8_t *body, size_t si
 
 static int list_blocks(struct capture_file *file)
 {
-	if (file->size_bytes < MAGIC_BYTES || memcmp(file->data, "ebprofc1", MAGIC_BYTES))
+	if (file->size_bytes < MAGIC_BYTES || memcmp(file->data, "ebprofc2", MAGIC_BYTES))
 		return -EBADMSG;
 	for (size_t at = MAGIC_BYTES; at < file->size_bytes;) {
 		uint32_t head[2];
@@ -92,14 +92,32 @@ void capture_file_close(struct capture_file *file)
 	file->data = NULL;
 }
 
+/* Where a frame is by the mappings at the end; 0 = nowhere. A return address may point just behind its mapping. */
+static uint64_t place_frame(const struct capture_file *file, uint32_t slot, uint64_t frame)
+{
+	for (size_t i = 0; i < file->mappings.nr; i++) {
+		const struct capture_mapping *mapping = &file->mappings.data[i].head;
+		uint64_t into = frame_offset(frame) - mapping->module_offset;
+
+		if (mapping->process == slot && mapping->module == frame_module(frame) &&
+		    into <= mapping->end - mapping->start)
+			return mapping->start + into;
+	}
+	return 0;
+}
+
 void capture_file_sample(const struct capture_file *file, size_t index, struct captured_sample *ret)
 {
 	const uint8_t *body = file->data + file->samples.data[index];
 
 	memcpy(&ret->head, body, sizeof(ret->head));
 	body += sizeof(ret->head);
-	memcpy(ret->pcs, body, ret->head.nr_frames * sizeof(ret->pcs[0]));
-	body += ret->head.nr_frames * sizeof(ret->pcs[0]);
-	memcpy(ret->flags, body, ret->head.nr_frames);
-	ret->stack = body + ret->head.nr_frames;
+	size_t frames_bytes = ret->head.nr_frames * sizeof(ret->frames[0]);
+
+	memcpy(ret->frames, body, frames_bytes);
+	memcpy(ret->pcs, body + frames_bytes, frames_bytes);
+	ret->stack = body + 2 * frames_bytes;
+	for (uint32_t i = 0; i < ret->head.nr_frames; i++)
+		if (!ret->pcs[i] && frame_kind(ret->frames[i]) == FRAME_FILE)
+			ret->pcs[i] = place_frame(file, ret->head.process, ret->frames[i]);
 }

@@ -15,12 +15,10 @@
 
 struct captured_sample {
 	struct capture_sample head;
-	uint64_t pcs[USER_FRAMES_MAX];  /* leaf first, head.nr_frames of them */
-	uint8_t flags[USER_FRAMES_MAX]; /* CAPTURED_* */
-	const uint8_t *stack;           /* head.stack_bytes from rsp upwards; borrowed from the file, not aligned */
+	uint64_t frames[USER_FRAMES_MAX]; /* as the walker made them, leaf first, head.nr_frames of them */
+	uint64_t pcs[USER_FRAMES_MAX];    /* their runtime addresses; 0 = the process has no such mapping */
+	const uint8_t *stack;             /* head.stack_bytes from rsp upwards; borrowed from the file, not aligned */
 };
-
-enum { CAPTURED_BY_FP = 1, CAPTURED_EXACT = 2 };
 
 struct captured_mapping {
 	struct capture_mapping head;
@@ -38,7 +36,7 @@ struct capture_file {
 int capture_file_open(const char *path, struct capture_file *ret, struct problem *problem);
 void capture_file_close(struct capture_file *file);
 
-/* Copies a sample; index < samples.nr. */
+/* Copies a sample and places its frames; index < samples.nr. */
 void capture_file_sample(const struct capture_file *file, size_t index, struct captured_sample *ret);
 
 #endif

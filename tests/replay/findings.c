@@ -100,8 +100,8 @@ static void print_frame(const struct captured_sample *sample, const struct witne
 			struct witness *witness)
 {
 	if (i < sample->head.nr_frames)
-		print_side("ours", sample->pcs[i], sample->flags[i] & CAPTURED_EXACT,
-			   sample->flags[i] & CAPTURED_BY_FP ? "fp" : "  ", witness);
+		print_side("ours", sample->pcs[i], sample->frames[i] & FRAME_EXACT,
+			   sample->frames[i] & FRAME_BY_FP ? "fp" : "  ", witness);
 	if (i < chain->frames.nr)
 		print_side("libdwfl", chain->frames.data[i].pc, chain->frames.data[i].is_exact,
 			   chain->frames.data[i].has_cfi ? "  " : "nc", witness);
@@ -121,7 +121,7 @@ void finding_print_chains(const struct captured_sample *sample, const struct wit
 		printf("      (%zu equal frames)\n", first);
 	for (size_t i = first; i < nr && i < verdict->nr_equal + CONTEXT_FRAMES; i++) {
 		if (i < verdict->nr_equal) {
-			print_side("both", sample->pcs[i], sample->flags[i] & CAPTURED_EXACT, "  ", witness);
+			print_side("both", sample->pcs[i], sample->frames[i] & FRAME_EXACT, "  ", witness);
 			continue;
 		}
 		print_frame(sample, chain, i, witness);

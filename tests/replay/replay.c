@@ -4,8 +4,9 @@
  *
  * `ebprof record --capture-stacks FILE` keeps the registers and the stack of each sample beside the frames that the
  * walker in the kernel made of them. Here libdwfl unwinds the same bytes, by another implementation from the same
- * call-frame information, and the two chains are compared frame by frame. Every sample ends up in one of five cases:
- * both finished and equal, both finished and different, only one of the two finished, neither. Nothing is left out of
+ * call-frame information, and the two chains are compared frame by frame. Every sample ends up in one case:
+ * both finished and equal, both finished and different, only one of the two finished, neither, or too deep to be
+ * compared. Nothing is left out of
  * the totals, and everything that is not equal is listed, grouped by the place at which the chains part.
  *
  *   replay [OPTION]... FILE     exit status 0: right; 1: below a threshold; 2: could not tell
@@ -78,7 +79,7 @@ static void count(struct totals *totals, const struct captured_sample *sample, c
 	bool by_fp = false, unplaced = false;
 
 	for (uint32_t i = 0; i < sample->head.nr_frames; i++) {
-		by_fp |= sample->flags[i] & CAPTURED_BY_FP;
+		by_fp |= sample->frames[i] & FRAME_BY_FP;
 		unplaced |= !sample->pcs[i];
 	}
 	totals->nr_samples++;
@@ -176,12 +177,13 @@ static void print_totals(const struct totals *totals)
 	       (unsigned long long)totals->agree_so_far[VERDICT_ours_only],
 	       (unsigned long long)totals->agree_so_far[VERDICT_witness_only],
 	       (unsigned long long)totals->agree_so_far[VERDICT_neither]);
-	printf("total: samples %llu, equal %llu, different %llu, only ours %llu, only libdwfl %llu, neither %llu; "
-	       "ours finished %.2f %%, libdwfl finished %.2f %%, %.2f %% of ours, equal %.3f %% of both\n",
+	printf("total: samples %llu, equal %llu, different %llu, only ours %llu, only libdwfl %llu, neither %llu, "
+	       "not compared %llu; ours finished %.2f %%, libdwfl finished %.2f %%, %.2f %% of ours, equal %.3f %% of "
+	       "both\n",
 	       (unsigned long long)totals->nr_samples, (unsigned long long)verdicts[VERDICT_equal],
 	       (unsigned long long)verdicts[VERDICT_different], (unsigned long long)verdicts[VERDICT_ours_only],
 	       (unsigned long long)verdicts[VERDICT_witness_only], (unsigned long long)verdicts[VERDICT_neither],
-	       percent(totals->stops[STOP_complete], totals->nr_samples),
+	       (unsigned long long)verdicts[VERDICT_elided], percent(totals->stops[STOP_complete], totals->nr_samples),
 	       percent(totals->ends[WITNESS_finished], totals->nr_samples),
 	       percent(nr_both(totals), totals->stops[STOP_complete]),
 	       percent(verdicts[VERDICT_equal], nr_both(totals)));

@@ -23,13 +23,15 @@ struct verdict verdict_make(const struct captured_sample *sample, const struct w
 
 	for (; verdict.nr_equal < nr_both; verdict.nr_equal++) {
 		const struct witness_frame *frame = &chain->frames.data[verdict.nr_equal];
-		bool is_exact = sample->flags[verdict.nr_equal] & CAPTURED_EXACT;
+		bool is_exact = sample->frames[verdict.nr_equal] & FRAME_EXACT;
 
 		if (frame->pc != sample->pcs[verdict.nr_equal] || frame->is_exact != is_exact)
 			break;
 	}
 	verdict.agree_so_far = verdict.nr_equal == nr_both;
-	if (ours_finished && witness_finished)
+	if (sample->head.nr_walked > nr_ours)
+		verdict.kind = VERDICT_elided;
+	else if (ours_finished && witness_finished)
 		verdict.kind = verdict.agree_so_far && nr_ours == nr_witness ? VERDICT_equal : VERDICT_different;
 	else if (ours_finished)
 		verdict.kind = VERDICT_ours_only;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verdict.h - our chain of a sample against the witness's: which of five cases is it, and where do they part?
+ * verdict.h - our chain of a sample against the witness's: which case is it, and where do they part?
  *
  * Chains are equal when they have the same pcs in the same number, leaf to root, and agree which of them are exact.
  * A pc that the capture could not place (0) equals nothing.
@@ -16,7 +16,8 @@
 	VERDICT(different, "different")                                                                                \
 	VERDICT(ours_only, "only ours finished")                                                                       \
 	VERDICT(witness_only, "only libdwfl finished")                                                                 \
-	VERDICT(neither, "neither finished")
+	VERDICT(neither, "neither finished")                                                                           \
+	VERDICT(elided, "not compared: our stack has no middle")
 
 enum verdict_kind {
 #define VERDICT(name, text) VERDICT_##name,

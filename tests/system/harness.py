@@ -331,8 +331,9 @@ def complete_share(recording):
 
 
 def is_early(sample):
-    """Whether the stack ends where a table was not there yet."""
-    return "[no table yet" in names_of(sample)[-1]
+    """Whether the stack ends where a table or mapping was not known yet, or was replaced while it was walked."""
+    return names_of(sample)[-1].startswith(("[no table yet", "[mappings changed during the walk",
+                                            "[pc not in a known mapping"))
 
 
 def assert_complete(recording, share=0.995, early_seconds=0.1, libraries=0):
@@ -342,7 +343,7 @@ def assert_complete(recording, share=0.995, early_seconds=0.1, libraries=0):
     them.
     """
     counters = recording.counters
-    early = counters["user_no_process_table"] + counters["user_no_file_table"]
+    early = counters["user_no_process_table"] + counters["user_no_file_table"] + counters["user_table_changed"]
     if libraries:
         early += counters["user_no_mapping"]
         early_seconds *= 1 + libraries

@@ -22,7 +22,7 @@ int capture_create(const char *path, struct capture **ret, struct problem *probl
 	struct capture *capture = memory_new(struct capture);
 
 	capture->file = file;
-	fwrite("ebprofc1", 8, 1, file);
+	fwrite("ebprofc2", 8, 1, file);
 	*ret = capture;
 	return 0;
 }
@@ -44,7 +44,7 @@ static void put(struct capture *capture, const void *data, size_t size_bytes)
 	message_error("the capture file is incomplete (%s)", strerror(errno));
 }
 
-/* The runtime address of a frame, by the mappings of its process; 0 = not mapped any more. */
+/* The runtime address of a frame, by the mappings of its process; 0 = in none that is known. */
 static uint64_t frame_pc(const struct process *process, uint64_t frame)
 {
 	if (frame_kind(frame) == FRAME_RAW)
@@ -74,28 +74,26 @@ void capture_write(struct capture *capture, const struct record_capture *record,
 		.process = record->process,
 		.pid = record->pid,
 		.tid = record->tid,
+		.nr_frames = record->nr_walked > record->nr_frames ? 0 : record->nr_frames,
+		.nr_walked = record->nr_walked,
 		.stop = record->stop,
 		.stack_bytes = record->stack_bytes <= CAPTURE_STACK_MAX ? record->stack_bytes : 0,
 		.in_kernel = record->in_kernel,
 		.time_ns = record->time_ns,
 	};
 	uint64_t pcs[USER_FRAMES_MAX];
-	uint8_t flags[USER_FRAMES_MAX];
 
-	/* Elided stacks can't be compared frame by frame. */
-	if (capture->failed || record->nr_walked > record->nr_frames)
+	if (capture->failed || sample.nr_frames > USER_FRAMES_MAX)
 		return;
 	memcpy(sample.regs, record->regs, sizeof(sample.regs));
-	for (uint32_t i = 0; i < record->nr_frames && i < USER_FRAMES_MAX; i++) {
-		uint64_t frame = record->frames[i];
+	for (uint32_t i = 0; i < sample.nr_frames; i++)
+		pcs[i] = frame_pc(process, record->frames[i]);
+	size_t frames_bytes = sample.nr_frames * sizeof(pcs[0]);
 
-		pcs[sample.nr_frames] = frame_pc(process, frame);
-		flags[sample.nr_frames++] = (frame & FRAME_BY_FP ? 1 : 0) | (frame & FRAME_EXACT ? 2 : 0);
-	}
-	put_head(capture, CAPTURE_SAMPLE, sizeof(sample) + sample.nr_frames * 9u + sample.stack_bytes);
+	put_head(capture, CAPTURE_SAMPLE, sizeof(sample) + 2 * frames_bytes + sample.stack_bytes);
 	put(capture, &sample, sizeof(sample));
-	put(capture, pcs, sample.nr_frames * sizeof(pcs[0]));
-	put(capture, flags, sample.nr_frames);
+	put(capture, record->frames, frames_bytes);
+	put(capture, pcs, frames_bytes);
 	put(capture, record->stack, sample.stack_bytes);
 }
 
@@ -112,6 +110,8 @@ void capture_finish(struct capture *capture, const struct processes *processes, 
 				.start = mapping->start,
 				.end = mapping->end,
 				.file_offset = mapping->file_offset,
+				.module_offset = mapping->module_offset,
+				.module = mapping->module,
 			};
 			const char *path = mapping->module == NO_MODULE ? strings_text(&processes->paths, mapping->path)
 									: modules->list.data[mapping->module].path;

@@ -372,7 +372,7 @@ static void inherit(struct processes *processes, struct process *process, const 
 	}
 	/* The parent may have mapped something between the kernel's copy and now, or had no table itself. */
 	process->unpublished = process->run == NO_RUN || !parent || parent->run != process->run;
-	process->stale = !parent;
+	process->stale = !parent || parent->stale;
 }
 
 void processes_handle_record(struct processes *processes, const struct record_process *record)
@@ -459,7 +459,7 @@ static void handle_comm(struct processes *processes, struct pid_state *state, co
 
 void processes_handle_sideband(struct processes *processes, const struct sideband_record *record)
 {
-	struct pid_state *state = find_pid(processes, record->pid);
+	struct pid_state *state = record->pid ? find_pid(processes, record->pid) : NULL; /* 0 is anybody's */
 
 	if (record->type == SIDEBAND_LOST) {
 		for (size_t i = 0; i < processes->list.nr; i++)

@@ -56,6 +56,17 @@ static uint32_t pidns_inode(void)
 	return stat("/proc/self/ns/pid", &st) ? 0 : (uint32_t)st.st_ino;
 }
 
+/* How many kernel frames the kernel itself gives. */
+static uint32_t kernel_frames_max(void)
+{
+	_cleanup_fclose_ FILE *file = fopen("/proc/sys/kernel/perf_event_max_stack", "re");
+	unsigned max = KERNEL_FRAMES_MAX;
+
+	if (file && fscanf(file, "%u", &max) != 1)
+		max = KERNEL_FRAMES_MAX;
+	return max < KERNEL_FRAMES_MAX ? max : KERNEL_FRAMES_MAX;
+}
+
 static void set_max_entries(struct bpf_map *map, uint32_t entries)
 {
 	if (entries)
@@ -73,6 +84,7 @@ static void configure(struct recorder_bpf *skeleton, const struct programs_confi
 	skeleton->rodata->ebprof_label_cpu = config->label_cpu;
 	skeleton->rodata->ebprof_capture = config->capture;
 	skeleton->rodata->ebprof_max_frames = config->max_frames;
+	skeleton->rodata->ebprof_kernel_frames_max = kernel_frames_max();
 	skeleton->rodata->ebprof_pidns_inode = pidns_inode();
 	skeleton->rodata->ebprof_ring_bytes = config->ring_bytes;
 	skeleton->rodata->ebprof_seed = config->seed;

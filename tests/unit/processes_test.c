@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * processes_test.c - two streams tell of process images: which mappings does each image have in the end?
+ *
+ * Records are handed in as the kernel's programs and its side band send them; nothing is published, as that needs
+ * loaded programs. Mappings are anonymous or of special names, except where a file matters: then it is this program.
+ */
+#include "processes.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "maps.h"
+
+enum { PID = 500, CHILD = 501, NR_SLOTS = 1000 };
+
+struct world {
+	struct modules modules;
+	struct processes processes;
+	struct tables *tables;
+	struct mapping_slot slots[NR_SLOTS];
+};
+
+static struct world *world;
+
+static int start_world(void **state)
+{
+	(void)state;
+	world = memory_new(struct world);
+	world->tables = tables_create();
+	modules_init(&world->modules, reader_create(), 64);
+	processes_init(&world->processes, &world->modules, world->tables);
+	mapping_runs_init(&world->processes.runs, world->slots, NR_SLOTS);
+	return 0;
+}
+
+static int end_world(void **state)
+{
+	(void)state;
+	tables_destroy(world->tables);
+	processes_deinit(&world->processes);
+	reader_destroy(world->modules.reader);
+	modules_deinit(&world->modules);
+	free(world);
+	return 0;
+}
+
+/* ---- records ---- */
+
+/* The image of a pid after nr_execs; its slot is unique as well. */
+static struct process_id image_id(uint32_t pid, uint32_t nr_execs)
+{
+	return (struct process_id){.start_boottime_ns = 1000000 + pid, .tgid = 70000 + pid, .exec_id = nr_execs};
+}
+
+static struct record_process make_record(enum process_origin origin, uint32_t pid, uint32_t nr_execs, const char *comm)
+{
+	struct record_process record = {
+		.type = RECORD_PROCESS,
+		.origin = origin,
+		.id = image_id(pid, nr_execs),
+		.entry = {.slot = pid * 10 + nr_execs},
+		.pid = pid,
+	};
+
+	if (origin == ORIGIN_EXEC)
+		record.parent = image_id(pid, nr_execs - 1);
+	memcpy(record.comm, comm, strlen(comm));
+	return record;
+}
+
+static void meet(uint32_t pid, uint32_t nr_execs)
+{
+	struct record_process record = make_record(ORIGIN_SAMPLE, pid, nr_execs, "met");
+
+	processes_handle_record(&world->processes, &record);
+}
+
+static void fork_from(uint32_t parent, uint32_t parent_execs, uint32_t pid, struct process_entry entry)
+{
+	struct record_process record = make_record(ORIGIN_FORK, pid, parent_execs, "forked");
+
+	entry.slot = record.entry.slot;
+	record.parent = image_id(parent, parent_execs);
+	record.entry = entry;
+	processes_handle_record(&world->processes, &record);
+}
+
+static void become(uint32_t pid, uint32_t nr_execs)
+{
+	struct record_process record = make_record(ORIGIN_EXEC, pid, nr_execs, "became");
+
+	processes_handle_record(&world->processes, &record);
+}
+
+static void leave(uint32_t pid, uint32_t nr_execs)
+{
+	struct record_exit record = {.type = RECORD_EXIT, .pid = pid, .id = image_id(pid, nr_execs)};
+
+	processes_handle_exit(&world->processes, &record);
+}
+
+static void map(uint32_t pid, uint64_t start, const char *name)
+{
+	struct sideband_record record = {
+		.type = SIDEBAND_MMAP,
+		.pid = pid,
+		.tid = pid + 7,
+		.mmap = {.start = start, .end = start + 0x1000, .path = name},
+	};
+
+	processes_handle_sideband(&world->processes, &record);
+}
+
+static void rename_thread(uint32_t pid, uint32_t tid, const char *name, bool is_exec)
+{
+	struct sideband_record record = {
+		.type = SIDEBAND_COMM, .pid = pid, .tid = tid, .comm = {.is_exec = is_exec, .name = name}};
+
+	processes_handle_sideband(&world->processes, &record);
+}
+
+/* ---- what came of it ---- */
+
+static struct process *image(uint32_t pid, uint32_t nr_execs)
+{
+	uint32_t slot = pid * 10 + nr_execs;
+	const struct process *process = processes_find_slot(&world->processes, slot);
+
+	assert_non_null(process);
+	assert_int_equal(process->slot, slot);
+	assert_int_equal(process->pid, pid);
+	return (struct process *)process;
+}
+
+/* The names of what is mapped, in order: "a b". */
+static void check_mapped(const struct process *process, const char *expected)
+{
+	char text[200] = "";
+
+	for (size_t i = 0; i < process->mappings.list.nr; i++) {
+		const struct mapping *mapping = &process->mappings.list.data[i];
+
+		strcat(strcat(text, i ? " " : ""), strings_text(&world->processes.paths, mapping->path));
+		assert_int_equal(mapping->module, NO_MODULE);
+	}
+	assert_string_equal(text, expected);
+}
+
+/* As if published: it has a run of its own. */
+static void give_run(struct process *process)
+{
+	process->run = mapping_runs_take(&world->processes.runs, (uint32_t)process->mappings.list.nr);
+	process->generation++;
+	process->stale = process->unpublished = false;
+}
+
+static struct process_entry entry_of(const struct process *process)
+{
+	const struct mapping_run *run = &world->processes.runs.list.data[process->run];
+
+	return (struct process_entry){.first = run->first, .count = run->count, .generation = process->generation};
+}
+
+static void met_by_a_sample(void **state)
+{
+	(void)state;
+	map(PID, 0x1000, "early"); /* of a pid that nobody asked for */
+	assert_int_equal(world->processes.list.nr, 0);
+	meet(PID, 3);
+	assert_true(image(PID, 3)->stale);
+	assert_string_equal(image(PID, 3)->comm, "met");
+	map(PID, 0x5000, "b");
+	map(PID, 0x1000, "a");
+	check_mapped(image(PID, 3), "a b");
+	assert_true(image(PID, 3)->unpublished);
+	meet(PID, 3); /* two CPUs may announce it */
+	check_mapped(image(PID, 3), "a b");
+	assert_int_equal(world->processes.list.nr, 1);
+	assert_null(processes_find_slot(&world->processes, 12345));
+}
+
+/* The side band tells of the new image's mappings before the programs tell who it is. */
+static void exec(void **state)
+{
+	(void)state;
+	meet(PID, 0);
+	map(PID, 0x1000, "old");
+	rename_thread(PID, PID, "new", true);
+	map(PID, 0x2000, "new_1");
+	map(PID, 0x3000, "new_2");
+	check_mapped(image(PID, 0), "old");
+	become(PID, 1);
+	map(PID, 0x4000, "new_3");
+	check_mapped(image(PID, 0), "old");
+	check_mapped(image(PID, 1), "new_1 new_2 new_3");
+	assert_false(image(PID, 1)->stale);
+	assert_true(image(PID, 1)->unpublished);
+	assert_string_equal(image(PID, 1)->comm, "became");
+	assert_int_equal(image(PID, 1)->run, NO_RUN);
+}
+
+static void exec_after_exec(void **state)
+{
+	(void)state;
+	meet(PID, 0);
+	for (uint32_t i = 1; i < 6; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "%u", i);
+		rename_thread(PID, PID, "new", true);
+		map(PID, 0x1000 * i, name);
+		become(PID, i);
+	}
+	check_mapped(image(PID, 1), "1");
+	check_mapped(image(PID, 4), "4");
+	check_mapped(image(PID, 5), "5");
+}
+
+/* An exec that failed late leaves a mark behind: the next one begins anew. */
+static void exec_mark_twice(void **state)
+{
+	(void)state;
+	meet(PID, 0);
+	rename_thread(PID, PID, "first", true);
+	map(PID, 0x1000, "first");
+	rename_thread(PID, PID, "second", true);
+	map(PID, 0x2000, "second");
+	become(PID, 1);
+	check_mapped(image(PID, 1), "second");
+}
+
+/* Without the mark, its records were lost: everything has to be read again. */
+static void exec_without_side_band(void **state)
+{
+	(void)state;
+	meet(PID, 0);
+	map(PID, 0x1000, "old");
+	become(PID, 1);
+	check_mapped(image(PID, 1), "");
+	assert_true(image(PID, 1)->stale);
+}
+
+/* A command of ours is known by its pid before it has an image. */
+static void expected_command(void **state)
+{
+	(void)state;
+	processes_expect(&world->processes, PID);
+	map(PID, 0x1000, "ours"); /* before its exec it is still we */
+	rename_thread(PID, PID, "command", true);
+	map(PID, 0x2000, "its");
+	become(PID, 1);
+	check_mapped(image(PID, 1), "its");
+	assert_false(image(PID, 1)->stale);
+}
+
+/* What was replaced by exec runs no more: its run and its entry have to come back like those of one that exited. */
+static void replaced_image_is_over(void **state)
+{
+	(void)state;
+	meet(PID, 0);
+	map(PID, 0x1000, "old");
+	rename_thread(PID, PID, "new", true);
+	become(PID, 1);
+	assert_false(image(PID, 1)->exited);
+	assert_true(image(PID, 0)->exited);
+}
+
+static void fork_shares_the_run(void **state)
+{
+	(void)state;
+	meet(PID, 0);
+	map(PID, 0x1000, "a");
+	map(PID, 0x2000, "b");
+	give_run(image(PID, 0));
+	fork_from(PID, 0, CHILD, entry_of(image(PID, 0)));
+	check_mapped(image(CHILD, 0), "a b");
+	assert_false(image(CHILD, 0)->stale);
+	assert_false(image(CHILD, 0)->unpublished);
+	assert_int_equal(image(CHILD, 0)->run, image(PID, 0)->run);
+	assert_int_equal(image(CHILD, 0)->generation, image(PID, 0)->generation);
+	assert_int_equal(world->processes.runs.list.data[image(PID, 0)->run].users, 2);
+	assert_string_equal(image(CHILD, 0)->comm, "forked");
+	/* From here on they differ. */
+	map(PID, 0x3000, "parents");
+	map(CHILD, 0x4000, "childs");
+	check_mapped(image(PID, 0), "a b parents");
+	check_mapped(image(CHILD, 0), "a b childs");
+}
+
+/* The kernel copied the entry that it had: without a run, with an older one, with one that is long gone. */
+static void fork_of_another_run(void **state)
+{
+	const struct process_entry none = {0}, gone = {.first = 900, .count = 3, .generation = 2};
+
+	(void)state;
+	meet(PID, 0);
+	map(PID, 0x1000, "a");
+	fork_from(PID, 0, CHILD, none);
+	check_mapped(image(CHILD, 0), "a");
+	assert_true(image(CHILD, 0)->unpublished);
+	assert_int_equal(image(CHILD, 0)->run, NO_RUN);
+
+	give_run(image(PID, 0));
+	struct process_entry older = entry_of(image(PID, 0));
+	uint32_t older_run = image(PID, 0)->run;
+
+	map(PID, 0x2000, "b");
+	mapping_runs_leave(&world->processes.runs, older_run);
+	give_run(image(PID, 0));
+	fork_from(PID, 0, CHILD + 1, older);
+	check_mapped(image(CHILD + 1, 0), "a b");
+	assert_true(image(CHILD + 1, 0)->unpublished);
+	assert_int_equal(image(CHILD + 1, 0)->run, older_run);
+	assert_int_equal(world->processes.runs.list.data[older_run].users, 1);
+
+	fork_from(PID, 0, CHILD + 2, gone);
+	check_mapped(image(CHILD + 2, 0), "a b");
+	assert_true(image(CHILD + 2, 0)->unpublished);
+	assert_int_equal(image(CHILD + 2, 0)->run, NO_RUN);
+}
+
+/* A parent that nobody knows, or that is known to be out of date, hands nothing on that can be trusted. */
+static void fork_of_a_stale_parent(void **state)
+{
+	const struct process_entry none = {0};
+
+	(void)state;
+	fork_from(PID, 0, CHILD, none);
+	assert_true(image(CHILD, 0)->stale);
+	meet(PID, 0);
+	map(PID, 0x1000, "a");
+	assert_true(image(PID, 0)->stale);
+	fork_from(PID, 0, CHILD + 1, none);
+	assert_true(image(CHILD + 1, 0)->stale);
+}
+
+static void fork_and_exec(void **state)
+{
+	(void)state;
+	meet(PID, 0);
+	map(PID, 0x1000, "shell");
+	give_run(image(PID, 0));
+	fork_from(PID, 0, CHILD, entry_of(image(PID, 0)));
+	rename_thread(CHILD, CHILD, "command", true);
+	map(CHILD, 0x2000, "command");
+	become(CHILD, 1);
+	check_mapped(image(PID, 0), "shell");
+	check_mapped(image(CHILD, 0), "shell");
+	check_mapped(image(CHILD, 1), "command");
+}
+
+static void pid_used_again(void **state)
+{
+	struct record_process record = make_record(ORIGIN_FORK, CHILD, 0, "second");
+
+	(void)state;
+	meet(CHILD, 0);
+	map(CHILD, 0x1000, "first");
+	leave(CHILD, 0);
+	record.id.start_boottime_ns += 5;
+	record.entry.slot = 77;
+	processes_handle_record(&world->processes, &record);
+	map(CHILD, 0x2000, "second");
+	check_mapped(image(CHILD, 0), "first");
+	assert_true(image(CHILD, 0)->exited);
+	const struct process *second = processes_find_slot(&world->processes, 77);
+
+	check_mapped(second, "second");
+	assert_false(second->exited);
+}
+
+/* Processes that our pid namespace doesn't show have no pid to tell them by. */
+static void invisible_processes(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 2; i++) {
+		struct record_process record = make_record(ORIGIN_SAMPLE, PID + i, 0, "hidden");
+
+		record.pid = 0;
+		processes_handle_record(&world->processes, &record);
+	}
+	map(0, 0x1000, "whose");
+	rename_thread(0, 0, "whose", false);
+	for (size_t i = 0; i < 2; i++) {
+		check_mapped(&world->processes.list.data[i], "");
+		assert_string_equal(world->processes.list.data[i].comm, "hidden");
+	}
+}
+
+/* ---- names, losses, staleness ---- */
+
+static void names(void **state)
+{
+	char longest[40];
+
+	(void)state;
+	meet(PID, 0);
+	rename_thread(PID, PID + 1, "thread", false);
+	assert_string_equal(image(PID, 0)->comm, "met");
+	rename_thread(PID, PID, "renamed", false);
+	assert_string_equal(image(PID, 0)->comm, "renamed");
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = 0;
+	rename_thread(PID, PID, longest, false);
+	assert_int_equal(strnlen(image(PID, 0)->comm, COMM_SIZE), COMM_SIZE - 1);
+	rename_thread(PID, PID, "s", false);
+	assert_memory_equal(image(PID, 0)->comm, "s\0\0\0\0\0\0\0\0\0\0\0\0\0\0", COMM_SIZE);
+}
+
+static void lost_records(void **state)
+{
+	struct sideband_record lost = {.type = SIDEBAND_LOST, .lost = 3};
+
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++) {
+		meet(PID + i, 0);
+		image(PID + i, 0)->stale = false;
+	}
+	leave(PID + 1, 0);
+	processes_handle_sideband(&world->processes, &lost);
+	assert_true(image(PID, 0)->stale);
+	assert_false(image(PID + 1, 0)->stale);
+	assert_true(image(PID + 2, 0)->stale);
+}
+
+/* Only what the walker said of the mappings that it has now. */
+static void missing_mapping(void **state)
+{
+	struct record_no_mapping record = {.type = RECORD_NO_MAPPING, .id = image_id(PID, 0), .generation = 1};
+
+	(void)state;
+	processes_handle_no_mapping(&world->processes, &record); /* of nobody */
+	meet(PID, 0);
+	map(PID, 0x1000, "a");
+	give_run(image(PID, 0));
+	processes_handle_no_mapping(&world->processes, &record);
+	assert_true(image(PID, 0)->stale);
+	give_run(image(PID, 0));
+	processes_handle_no_mapping(&world->processes, &record);
+	assert_false(image(PID, 0)->stale);
+	leave(PID + 1, 0); /* of nobody */
+}
+
+/* ---- files ---- */
+
+static void keep_own_text(const struct map_line *line, void *context)
+{
+	struct sideband_record *record = context;
+	struct stat own, st;
+
+	if (record->type || stat("/proc/self/exe", &own) || stat(line->path, &st) || st.st_ino != own.st_ino)
+		return;
+	*record = (struct sideband_record){
+		.type = SIDEBAND_MMAP,
+		.pid = (uint32_t)getpid(),
+		.mmap = {.start = line->start,
+			 .end = line->end,
+			 .file_offset = line->file_offset,
+			 .path = memory_strdup(line->path),
+			 .inode = line->inode,
+			 .major = line->major,
+			 .minor = line->minor},
+	};
+}
+
+/* A file becomes a module once, whoever maps it; data that is mapped executable is no code of it. */
+static void mapped_files(void **state)
+{
+	struct sideband_record record = {0};
+	uint32_t pid = (uint32_t)getpid();
+
+	(void)state;
+	assert_int_equal(maps_read(world->processes.proc_folder, getpid(), keep_own_text, &record, NULL), 0);
+	assert_int_equal(record.type, SIDEBAND_MMAP);
+	meet(pid, 0);
+	processes_handle_sideband(&world->processes, &record);
+	const struct mapping *mapping = &image(pid, 0)->mappings.list.data[0];
+
+	assert_int_equal(world->modules.list.nr, 1);
+	assert_int_equal(mapping->module, 0);
+	/* Module offsets begin at the file's lowest address, which is where the program's first page is. */
+	extern const char __executable_start[];
+
+	assert_int_equal(mapping->module_offset, mapping->start - (uint64_t)__executable_start);
+	record.mmap.start += 0x10000000;
+	record.mmap.end += 0x10000000;
+	processes_handle_sideband(&world->processes, &record);
+	assert_int_equal(image(pid, 0)->mappings.list.nr, 2);
+	assert_int_equal(image(pid, 0)->mappings.list.data[1].module, 0);
+	record.mmap.start += 0x10000000;
+	record.mmap.end += 0x10000000;
+	record.mmap.file_offset = 1ull << 40;
+	processes_handle_sideband(&world->processes, &record);
+	assert_int_equal(image(pid, 0)->mappings.list.data[2].module, NO_MODULE);
+	assert_int_equal(world->modules.list.nr, 1);
+	free((void *)record.mmap.path);
+}
+
+static bool has_module(const char *part)
+{
+	for (size_t i = 0; i < world->modules.list.nr; i++)
+		if (strstr(world->modules.list.data[i].path, part))
+			return true;
+	return false;
+}
+
+/* What a script will map is what its interpreter maps. */
+static void prepared_script(void **state)
+{
+	char path[] = "/tmp/processes_test_XXXXXX";
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(dprintf(fd, "#! /bin/sh -e\nexit 0\n"), 21);
+	close(fd);
+	processes_prepare_executable(&world->processes, path);
+	unlink(path);
+	assert_true(has_module(path));
+	assert_true(has_module("sh"));
+	assert_true(has_module("ld-linux"));
+	assert_true(has_module("libc.so"));
+	assert_int_equal(world->processes.list.nr, 0);
+	assert_int_equal(world->modules.nr_unreadable, 0);
+	/* A path that leads nowhere is somebody else's to complain about. */
+	size_t nr = world->modules.list.nr;
+
+	processes_prepare_executable(&world->processes, "/nonexistent/program");
+	processes_prepare_executable(&world->processes, "/dev/null");
+	assert_int_equal(world->modules.list.nr, nr);
+}
+
+static void prepared_process(void **state)
+{
+	(void)state;
+	processes_prepare(&world->processes, (uint32_t)getpid());
+	assert_true(has_module("processes_test"));
+	assert_true(has_module("libc.so"));
+	assert_true(has_module("[vdso]"));
+	assert_int_equal(world->processes.list.nr, 0);
+	processes_prepare(&world->processes, 0x7fffffff); /* nobody */
+}
+
+int main(void)
+{
+#define PROCESS_TEST(name) cmocka_unit_test_setup_teardown(name, start_world, end_world)
+	const struct CMUnitTest images[] = {
+		PROCESS_TEST(met_by_a_sample),        PROCESS_TEST(exec),
+		PROCESS_TEST(exec_after_exec),        PROCESS_TEST(exec_mark_twice),
+		PROCESS_TEST(exec_without_side_band), PROCESS_TEST(expected_command),
+		PROCESS_TEST(replaced_image_is_over), PROCESS_TEST(fork_shares_the_run),
+		PROCESS_TEST(fork_of_another_run),    PROCESS_TEST(fork_of_a_stale_parent),
+		PROCESS_TEST(fork_and_exec),          PROCESS_TEST(pid_used_again),
+		PROCESS_TEST(invisible_processes),
+	};
+	const struct CMUnitTest others[] = {
+		PROCESS_TEST(names),        PROCESS_TEST(lost_records),    PROCESS_TEST(missing_mapping),
+		PROCESS_TEST(mapped_files), PROCESS_TEST(prepared_script), PROCESS_TEST(prepared_process),
+	};
+
+	return cmocka_run_group_tests(images, NULL, NULL) + cmocka_run_group_tests(others, NULL, NULL);
+}
