@@ -3,11 +3,12 @@
 
     replay.py [--more] [--scale N] [--keep FOLDER] [-n FINDINGS] [NAME...]      names as in the table's first column
 
-For Debian's own programs, at least 5,000 samples each unless the scale is lowered: the share of complete stacks, the share of those that
-libdwfl finishes too, and the share of equal ones among the stacks that both finish; then every finding, that is
-everything that was not equal. --more adds programs with exceptions, signal handlers, threads, child processes and deep
-recursion. Captures that did not fit the ring are a column of their own, and so are stacks that libdwfl does not finish (in brackets:
-those that are the same as ours as far as it came). Exit status 1 when the figures miss their goal.
+For Debian's own programs, at least 5,000 samples each unless the scale is lowered: the share of complete stacks, the
+share of those that libdwfl finishes too, and the share of equal ones among the stacks that both finish; then every
+finding, that is everything that was not equal. --more adds programs with exceptions, signal handlers, threads, child
+processes and deep recursion. Captures that did not fit the ring are a column of their own, and so are stacks that
+libdwfl does not finish (in brackets: those that are the same as ours as far as it came). Exit status 1 when the figures
+miss their goal.
 """
 
 import argparse

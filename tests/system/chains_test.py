@@ -39,15 +39,16 @@ def test_deep_stacks_lose_their_middle():
     _, recording = record_command("recurse", 1, 3000, options=["--max-depth", 300])
     assert_complete(recording)
     assert recording.counters["elided_stacks"] > 0.95 * recording.samples
-    for sample in recording.profile.samples:
+
+    def keeps_both_ends(sample):
         names = user_names_of(sample)
-        if names[0] != "bottom" or is_early(sample):
-            continue
         elided = [re.fullmatch(r"\[(\d+) frames elided\]", name) for name in names]
         elided = [int(found.group(1)) for found in elided if found]
-        assert len(elided) == 1, names
-        assert names.count("descend") + elided[0] == 3000
-        assert names[1] == "descend" and names[-1] == "_start" and "main" in names
+        return (len(elided) == 1 and names.count("descend") + elided[0] == 3000
+            and names[:2] == ["bottom", "descend"] and names[-1] == "_start" and "main" in names)
+
+    deep = recording.count(lambda sample: user_names_of(sample)[0] == "bottom" and not is_early(sample))
+    assert recording.count(keeps_both_ends) >= 0.99 * deep
     assert "--max-depth" in recording.stderr
 
 

@@ -42,7 +42,8 @@ enum {
 	MODULES_MAX_SESSION = 1 << 12,
 	ROUND_IDLE_MS = 100,
 	ROUND_FIRST_MS = 1,
-	TABLES_WAIT_MS = 200, /* from session_create: later ticks without a table count as such */
+	TABLES_WAIT_MS = 200,          /* from session_create: later ticks without a table count as such */
+	COMMAND_TABLES_WAIT_MS = 2000, /* a command waits for us, and misses nothing meanwhile */
 	COUNTS_SWITCH_MS = 5000,
 };
 
@@ -336,7 +337,9 @@ void session_destroy(struct session *session)
 
 int session_start(struct session *session, struct problem *problem)
 {
-	tables_wait(session->tables, session->created_ns + TABLES_WAIT_MS * 1000000ull);
+	uint64_t wait_ms = session->config.command_pid ? COMMAND_TABLES_WAIT_MS : TABLES_WAIT_MS;
+
+	tables_wait(session->tables, session->created_ns + wait_ms * 1000000);
 	session->started_ns = now_ns(CLOCK_MONOTONIC);
 	session->started_realtime_ns = now_ns(CLOCK_REALTIME);
 	session->steal_start_ns = clock_steal_ns();
