@@ -23,9 +23,8 @@ import tempfile
 from figures import BUILD, EBPROF, WORKLOADS, percent, print_table, programs, write_c_file, write_text
 
 REPLAY = os.path.join(BUILD, "tests", "replay", "replay")
-# libdwfl can't finish these: the frames of code without call-frame information, and the stack that a signal handler on
-# another stack interrupted. Their chains are known, and the system tests compare them; here both have to agree as far as
-# libdwfl comes.
+# libdwfl can't finish these: code without call-frame information, and the stack that a signal handler on another stack
+# interrupted. Their chains are known, and the system tests compare them; here both must agree as far as libdwfl comes.
 NO_WITNESS = ("jit", "signals altstack")
 EXCEPTIONS = os.path.join(BUILD, "tests", "replay", "exceptions")
 # A capture takes 72 KiB of the ring, however small the stack was.
@@ -104,13 +103,14 @@ def capture_and_replay(command, *options, rate=999, findings=10, keep=None):
     """Records a command with its stacks and replays them."""
     with tempfile.TemporaryDirectory(prefix="ebprof-bench-", dir=keep or "/var/tmp") as folder:
         capture, stats = os.path.join(keep or folder, "stacks"), os.path.join(folder, "stats.json")
-        subprocess.run([EBPROF, "record", "-q", "-F", str(rate), "--ring", RING, "--as-root", "--max-depth", "1024", "-o",
-             os.path.join(folder, "profile.pb.gz"), "--stats", stats, "--capture-stacks", capture, *map(str, options), "--",
-             *map(str, command)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run([EBPROF, "record", "-q", "-F", str(rate), "--ring", RING, "--as-root", "--max-depth", "1024",
+                        "-o", os.path.join(folder, "profile.pb.gz"), "--stats", stats, "--capture-stacks", capture,
+                        *map(str, options), "--", *map(str, command)],
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         with open(stats) as file:
             counters = json.load(file)
-        done = subprocess.run([REPLAY, "-n", str(findings), capture], text=True, errors="replace", stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT)
+        done = subprocess.run([REPLAY, "-n", str(findings), capture], text=True, errors="replace",
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode not in (0, 1):
             raise RuntimeError(f"replay {capture}: status {done.returncode}\n{done.stdout}")
         return Result(counters, done.stdout, done.returncode)
@@ -149,7 +149,8 @@ def main():
                 missed.append(name)
     print_table(f"Stacks replayed by libdwfl ({arguments.rate} Hz), %",
                 ["program", "samples", "not captured", "ours complete", "libdwfl finished of ours", "equal of both",
-                 "different", "only ours (agreeing)", "by frame pointer", "the rest of ours", "the rest of libdwfl's"], rows)
+                 "different", "only ours (agreeing)", "by frame pointer", "the rest of ours",
+                 "the rest of libdwfl's"], rows)
     print()
     print("\n".join(findings))
     print(f"below the goal: {', '.join(missed) or 'none'}")

@@ -40,6 +40,7 @@ static struct walk walk;
 static struct {
 	uint64_t regs[16];
 	uint64_t pc;
+	void *in_leaf; /* where the leaf calls */
 	void *backtrace[FRAMES_MAX];
 	int nr_backtrace;
 	uint64_t outer; /* an address on a stack below the current one, 0 = none */
@@ -148,6 +149,7 @@ static int copy_stack(uint64_t address)
 
 FUNCTION void look(void)
 {
+	seen.in_leaf = __builtin_return_address(0);
 	seen.nr_backtrace = backtrace(seen.backtrace, FRAMES_MAX);
 	seen.error |= copy_stack(seen.regs[DWARF_RSP]);
 	if (seen.outer)
@@ -193,7 +195,7 @@ static uint64_t runtime_pc(uint64_t frame)
 static int find_leaf(void)
 {
 	for (int i = 0; i < seen.nr_backtrace; i++)
-		if ((uint64_t)seen.backtrace[i] - seen.pc < 256)
+		if (seen.backtrace[i] == seen.in_leaf)
 			return i;
 	return seen.nr_backtrace;
 }
