@@ -118,6 +118,7 @@ enum stop {
 		NR_STOPS,
 	/* Made by the loader, not the walker. */
 	STOP_stack_lost = NR_STOPS,
+	STOP_no_stack, /* the kernel gave no frame for either part */
 	STOP_elided, /* the module field holds how many frames were left out */
 };
 

@@ -18,6 +18,8 @@
 #ifndef EBPROF_BPF_WALK_H
 #define EBPROF_BPF_WALK_H
 
+#include <stdbool.h>
+
 #include "rows.h"
 #include "sample.h"
 #include "stacks.h"
@@ -265,9 +267,10 @@ WALK_INLINE int walk_by_frame_pointer(struct walk *w)
 	__u64 pc, caller_rbp;
 	__u32 module = w->module;
 
-	if (!rbp)
+	/* Without a chain that led here, 0 is just what the code keeps in rbp. */
+	if (!rbp && (w->frame_flags & FRAME_BY_FP))
 		return walk_stop(w, STOP_ended, 0);
-	if ((rbp & 7) || rbp - w->regs[DWARF_RSP] >= WALK_FP_FRAME_MAX)
+	if (!rbp || (rbp & 7) || rbp - w->regs[DWARF_RSP] >= WALK_FP_FRAME_MAX)
 		return walk_stop(w, STOP_no_unwind_info, module);
 	if (walk_read_word(w, rbp, &caller_rbp) || walk_read_word(w, rbp + 8, &pc))
 		return walk_stop(w, STOP_no_unwind_info, module);
@@ -330,8 +333,13 @@ WALK_INLINE enum stop walk_cfa(struct walk *w, const struct unwind_rule *rule, _
 		base += (__s64)rule->cfa_add;
 	}
 	*ret = base;
-	/* Stacks grow down: a caller's frame lies strictly above. */
-	if ((base & 7) || base <= w->regs[DWARF_RSP])
+	/*
+	 * Stacks grow down: a caller's frame lies strictly above. Only a leaf may have taken its return address off the
+	 * stack already, as libgcc's unwinder does before it jumps there.
+	 */
+	bool popped = (w->frame_flags & FRAME_EXACT) && rule->cfa == CFA_REGISTER && rule->cfa_reg == DWARF_RSP;
+
+	if ((base & 7) || base < w->regs[DWARF_RSP] || (base == w->regs[DWARF_RSP] && !popped))
 		return STOP_bad_frame;
 	return STOP_complete;
 }

@@ -22,7 +22,8 @@ $(UNIT_TESTS): $(O)/%: %.c $(O)/libebprof.a | $(SHARED_HEADERS)
 unit-tests: $(UNIT_TESTS)
 
 # Programs that other tests ask: a file each, beside what asks it.
-TEST_PROGRAMS := $(O)/tests/golden/write_sample_profile $(O)/tests/differential/names/dump_names
+TEST_PROGRAMS := $(O)/tests/golden/write_sample_profile $(O)/tests/golden/write_recorded \
+	$(O)/tests/differential/names/dump_names
 $(TEST_PROGRAMS): $(O)/%: %.c $(O)/libebprof.a | $(SHARED_HEADERS)
 	$(call say,CC)
 	$(Q)mkdir -p $(@D) && $(CC) $(BASE_CFLAGS) $(CFLAGS) $(TEST_CFLAGS) -MMD -MP $< $(O)/libebprof.a $(LIBS) -o $@

@@ -207,7 +207,7 @@ static int compare_wanted(const void *a, const void *b)
 static void name_the_rest(struct naming *naming, const struct wanted *batch, size_t nr, const uint64_t *addrs)
 {
 	const struct module *file = &naming->modules->list.data[batch[0].module];
-	struct reader_file reader_file = { .fd = file->fd, .path = file->path };
+	struct reader_file reader_file = {.fd = file->fd, .path = file->path};
 	_cleanup_free_ uint64_t *starts = memory_new_array(uint64_t, nr);
 
 	if (file->is_elf && reader_function_starts(naming->reader, &reader_file, addrs, nr, starts))
@@ -228,15 +228,15 @@ static void name_files(struct naming *naming)
 		for (to = from; to < naming->wanted.nr && naming->wanted.data[to].module == module; to++)
 			;
 		const struct module *file = &naming->modules->list.data[module];
-		struct reader_file reader_file = { .fd = file->fd, .path = file->path };
+		struct reader_file reader_file = {.fd = file->fd, .path = file->path};
 		_cleanup_free_ uint64_t *addrs = memory_new_array(uint64_t, to - from);
 
 		for (size_t i = from; i < to; i++)
 			addrs[i - from] = naming->wanted.data[i].file_addr;
 		naming->batch = &naming->wanted.data[from];
 		int error = file->is_elf ? reader_names(naming->reader, &reader_file, addrs, to - from, name_found,
-		                                        naming, NULL)
-		                         : -ENOEXEC;
+							naming, NULL)
+					 : -ENOEXEC;
 
 		if (error)
 			message_detail("'%s': no names (%s)", file->path, strerror(-error));
@@ -319,6 +319,7 @@ static const char *stop_text(uint32_t stop)
 		STOPS(STOP)
 #undef STOP
 			"stack lost: ring full",
+		"no stack",
 	};
 
 	return stop < ARRAY_SIZE(texts) ? texts[stop] : "unknown reason";
@@ -455,14 +456,14 @@ static uint32_t append_stack(struct naming *naming, const struct stack_key *key,
 	return nr;
 }
 
-static uint32_t lost_location(struct naming *naming)
+static uint32_t stop_location(struct naming *naming, enum stop stop)
 {
 	uint32_t mapping = special_mapping(naming, &naming->pseudo_mapping, "[ebprof]", PSEUDO_START,
 					   PSEUDO_START + 256 * PSEUDO_STRIDE);
-	_cleanup_free_ char *name = memory_format("[%s]", stop_text(STOP_stack_lost));
+	_cleanup_free_ char *name = memory_format("[%s]", stop_text(stop));
 
 	naming->profile->mappings.data[mapping].has_functions = true;
-	return add_plain_location(naming, mapping, PSEUDO_START + STOP_stack_lost * PSEUDO_STRIDE, name, "");
+	return add_plain_location(naming, mapping, PSEUDO_START + (uint64_t)stop * PSEUDO_STRIDE, name, "");
 }
 
 static uint32_t make_labels(const struct naming *naming, const struct count_key *key, struct profile_label *labels)
@@ -505,7 +506,7 @@ static void add_samples(struct naming *naming)
 		if (lost)
 			naming->stats.nr_stack_lost += count->count;
 		if (lost || !nr)
-			locations[nr++] = lost_location(naming);
+			locations[nr++] = stop_location(naming, lost ? STOP_stack_lost : STOP_no_stack);
 		profile_add_sample(naming->profile, locations, nr, labels, make_labels(naming, &count->key, labels),
 				   values);
 	}

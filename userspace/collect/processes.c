@@ -44,6 +44,8 @@ void processes_deinit(struct processes *processes)
 		mappings_deinit(&processes->pids.data[i].pending);
 	vector_free(&processes->list);
 	vector_free(&processes->pids);
+	vector_free(&processes->dirty);
+	vector_free(&processes->resting);
 	table_deinit(&processes->by_id);
 	table_deinit(&processes->by_slot);
 	table_deinit(&processes->by_pid);
@@ -233,36 +235,64 @@ static void publish_image(struct processes *processes, struct process *process)
 	process->run = run;
 }
 
+/* Something about an image has to be read again or told to the walker. */
+static void mark(struct processes *processes, struct process *process, bool stale)
+{
+	process->stale |= stale;
+	process->unpublished |= !stale;
+	if (process->queued)
+		return;
+	process->queued = true;
+	*vector_push(&processes->dirty) = (uint32_t)(process - processes->list.data);
+}
+
 bool processes_publish(struct processes *processes)
 {
-	bool any = false;
+	size_t nr = processes->dirty.nr;
 
-	for (size_t i = 0; i < processes->list.nr; i++) {
-		struct process *process = &processes->list.data[i];
+	for (size_t i = 0; i < nr; i++) {
+		struct process *process = &processes->list.data[processes->dirty.data[i]];
 
+		process->queued = false;
 		if (process->stale)
 			rescan_image(processes, process);
-		if (process->unpublished) {
+		if (process->unpublished)
 			publish_image(processes, process);
-			any = true;
-		}
 	}
-	return any;
+	processes->dirty.nr = 0;
+	return nr > 0;
+}
+
+/* An image is over: what the kernel keeps of it goes once nobody can use it any more. */
+static void retire(struct processes *processes, struct process *process)
+{
+	if (process->exited)
+		return;
+	process->exited = true;
+	*vector_push(&processes->resting) = (uint32_t)(process - processes->list.data);
+}
+
+size_t processes_nr_resting(const struct processes *processes)
+{
+	return processes->resting.nr;
 }
 
 void processes_rest(struct processes *processes)
 {
-	for (size_t i = 0; i < processes->list.nr; i++) {
-		struct process *process = &processes->list.data[i];
+	size_t left = 0;
 
-		if (!process->exited || process->rested > EXITED_REST_DRAINS)
+	for (size_t i = 0; i < processes->resting.nr; i++) {
+		struct process *process = &processes->list.data[processes->resting.data[i]];
+
+		if (++process->rested <= EXITED_REST_DRAINS) {
+			processes->resting.data[left++] = processes->resting.data[i];
 			continue;
-		if (++process->rested <= EXITED_REST_DRAINS)
-			continue;
+		}
 		programs_delete_process(processes->programs, &process->id);
 		mapping_runs_leave(&processes->runs, process->run);
 		process->run = NO_RUN;
 	}
+	processes->resting.nr = left;
 	mapping_runs_rest(&processes->runs);
 }
 
@@ -279,7 +309,7 @@ void processes_add_running(struct processes *processes, const struct task_entry 
 
 	process->pid = task->pid;
 	process->is_kthread = task->flags & TASK_IS_KTHREAD;
-	process->stale = true;
+	mark(processes, process, true);
 	memcpy(process->comm, task->comm, sizeof(process->comm));
 	intern_pid(processes, task->pid)->image = (uint32_t)(process - processes->list.data);
 }
@@ -371,8 +401,10 @@ static void inherit(struct processes *processes, struct process *process, const 
 		process->generation = record->entry.generation;
 	}
 	/* The parent may have mapped something between the kernel's copy and now, or had no table itself. */
-	process->unpublished = process->run == NO_RUN || !parent || parent->run != process->run;
-	process->stale = !parent || parent->stale;
+	if (!parent || parent->stale)
+		mark(processes, process, true);
+	if (process->run == NO_RUN || !parent || parent->run != process->run)
+		mark(processes, process, false);
 }
 
 void processes_handle_record(struct processes *processes, const struct record_process *record)
@@ -392,12 +424,16 @@ void processes_handle_record(struct processes *processes, const struct record_pr
 		mappings_deinit(&process->mappings);
 		process->mappings = state->pending;
 		memset(&state->pending, 0, sizeof(state->pending));
-		process->unpublished = true;
+		mark(processes, process, false);
 	} else {
 		/* The side band said nothing of it: lost, or it began before us. */
-		process->stale = true;
+		mark(processes, process, true);
 	}
 	state->in_exec = false;
+	struct process *replaced = record->origin == ORIGIN_EXEC ? find_image(processes, &record->parent) : NULL;
+
+	if (replaced)
+		retire(processes, replaced);
 }
 
 void processes_handle_exit(struct processes *processes, const struct record_exit *record)
@@ -405,7 +441,7 @@ void processes_handle_exit(struct processes *processes, const struct record_exit
 	struct process *process = find_image(processes, &record->id);
 
 	if (process)
-		process->exited = true;
+		retire(processes, process);
 }
 
 void processes_handle_no_mapping(struct processes *processes, const struct record_no_mapping *record)
@@ -413,7 +449,7 @@ void processes_handle_no_mapping(struct processes *processes, const struct recor
 	struct process *process = find_image(processes, &record->id);
 
 	if (process && process->generation == record->generation)
-		process->stale = true;
+		mark(processes, process, true);
 }
 
 static void handle_mmap(struct processes *processes, struct pid_state *state, const struct sideband_record *record)
@@ -437,7 +473,7 @@ static void handle_mmap(struct processes *processes, struct pid_state *state, co
 		struct process *process = &processes->list.data[state->image];
 
 		mappings_add(&process->mappings, mapping);
-		process->unpublished = true;
+		mark(processes, process, false);
 	}
 }
 
@@ -463,7 +499,8 @@ void processes_handle_sideband(struct processes *processes, const struct sideban
 
 	if (record->type == SIDEBAND_LOST) {
 		for (size_t i = 0; i < processes->list.nr; i++)
-			processes->list.data[i].stale = !processes->list.data[i].exited;
+			if (!processes->list.data[i].exited)
+				mark(processes, &processes->list.data[i], true);
 	} else if (state && record->type == SIDEBAND_MMAP) {
 		handle_mmap(processes, state, record);
 	} else if (state && record->type == SIDEBAND_COMM) {

@@ -31,6 +31,7 @@ struct process {
 	bool exited;
 	bool stale;       /* its mappings have to be read again from /proc */
 	bool unpublished; /* its mappings differ from what the walker has */
+	bool queued;      /* in processes.dirty */
 	uint32_t rested;  /* drains since it exited */
 	char comm[COMM_SIZE];
 	struct mappings mappings;
@@ -53,6 +54,8 @@ struct processes {
 	int proc_folder;
 	struct strings paths;
 	VECTOR(struct process) list; /* images are never taken out: names are asked for after the run */
+	VECTOR(uint32_t) dirty;      /* images that are stale or unpublished */
+	VECTOR(uint32_t) resting;    /* images that have exited and that the kernel still knows */
 	VECTOR(struct pid_state) pids;
 	struct table by_id;   /* process_id -> list */
 	struct table by_slot; /* uint32_t -> list */
@@ -91,6 +94,8 @@ bool processes_publish(struct processes *processes);
 
 /* After a generation switch and a full drain: frees what no program can use any more. */
 void processes_rest(struct processes *processes);
+/* How many images wait for that. */
+size_t processes_nr_resting(const struct processes *processes);
 
 /* NULL = no such slot. */
 const struct process *processes_find_slot(const struct processes *processes, uint32_t slot);

@@ -45,6 +45,7 @@ enum {
 	TABLES_WAIT_MS = 200,          /* from session_create: later ticks without a table count as such */
 	COMMAND_TABLES_WAIT_MS = 2000, /* a command waits for us, and misses nothing meanwhile */
 	COUNTS_SWITCH_MS = 5000,
+	RESTING_MAX = PROCESSES_MAX / 16, /* exited images that make a switch due at once */
 };
 
 /* A record of the programs that has to wait for its turn among the side band's. */
@@ -394,7 +395,7 @@ enum session_end session_run(struct session *session, double seconds, const vola
 			show_progress(session, progress, context);
 			next_progress_ns += second_ns;
 		}
-		if (now >= session->next_switch_ns)
+		if (now >= session->next_switch_ns || processes_nr_resting(&session->processes) > RESTING_MAX)
 			drain_counts(session);
 		wait_for_work(session, end_ns);
 		round_of_drains(session);
