@@ -181,9 +181,26 @@ static __always_inline bool entry_unchanged(const struct scratch *s)
 	       held->count == s->entry.count && held->slot == s->entry.slot;
 }
 
-/* A pc outside all known mappings says that they are stale; once per set of mappings is enough to say it. */
+/* Which set of mappings was last reported to lack one, by slot modulo the size: {slot, generation + 1}. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u64);
+} ebprof_stale SEC(".maps");
+
+/*
+ * A pc outside all known mappings says that they are stale. Once per set of mappings is enough to say it, and wakes the
+ * loader: until it has read them again, all stacks that pass there are lost.
+ */
 static __always_inline void report_no_mapping(struct scratch *s)
 {
+	__u32 place = s->entry.slot % 4096;
+	__u64 said = (__u64)s->entry.slot << 32 | (s->entry.generation + 1);
+	__u64 *last = bpf_map_lookup_elem(&ebprof_stale, &place);
+
+	if (!last || *last == said)
+		return;
 	struct record_no_mapping record = {
 		.type = RECORD_NO_MAPPING,
 		.process = s->entry.slot,
@@ -193,7 +210,8 @@ static __always_inline void report_no_mapping(struct scratch *s)
 		.generation = s->entry.generation,
 	};
 
-	ring_send(&record, sizeof(record), BPF_RB_NO_WAKEUP);
+	if (ring_send(&record, sizeof(record), BPF_RB_FORCE_WAKEUP) == 0)
+		*last = said;
 }
 
 /* Walks from the first frame to a stop. */

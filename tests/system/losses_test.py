@@ -21,16 +21,6 @@ def lost_stacks(recording):
     return recording.count(lambda sample: any(name == LOST_STACK for name in names_of(sample)))
 
 
-def test_ring_full():
-    """Stacks that found no room: their samples are there, under a name that says so, with value and labels."""
-    _, recording = record_command("paths", 2, 16, options=["--ring", 4096], rate=FAST)
-    assert recording.counters["ring_full"] > 0
-    assert recording.counters["stack_lost"] == lost_stacks(recording)
-    assert all(sample.labels["comm"] == "paths" for sample in recording.profile.samples
-        if LOST_STACK in names_of(sample))
-    assert "--ring" in recording.stderr
-
-
 def test_refused_stack_is_sent_again():
     """A ring that was full for a moment costs no stack that is seen again afterwards."""
     _, recording = record_command("shares", 2, options=["--ring", 4096], rate=FAST)
@@ -82,6 +72,17 @@ def stopped_for_a_while(folder, target, seconds, *options):
     assert recording.status == 0, str(recording)
     check_recording(recording)
     return recording
+
+
+def test_ring_full(folder):
+    """Stacks that found no room: their samples are there, under a name that says so, with value and labels."""
+    with started("paths", 20, 16) as target:
+        recording = stopped_for_a_while(folder, target, 1, "--ring", 4096)
+    assert recording.counters["ring_full"] > 0
+    assert recording.counters["stack_lost"] == lost_stacks(recording) > 0
+    assert all(sample.labels["comm"] == "paths" for sample in recording.profile.samples
+        if LOST_STACK in names_of(sample))
+    assert "--ring" in recording.stderr
 
 
 def test_mapping_records_lost(folder):
