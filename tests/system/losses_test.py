@@ -41,12 +41,6 @@ def test_known_full():
     assert recording.counters["stack_lost"] == lost_stacks(recording) <= 0.01 * recording.samples
 
 
-def test_all_tables_tiny():
-    _, recording = record_command("paths", 2, 16, options=["--ring", 4096, "--known", 4, "--counts", 4], rate=FAST)
-    assert recording.counters["lost_counts_full"] > 0 and recording.counters["ring_full"] > 0
-    assert recording.samples > 0
-
-
 def test_strict_counts_losses():
     record_command("paths", 1, 16, options=["--counts", 4, "--strict"], rate=FAST, status=1)
 
@@ -83,6 +77,13 @@ def test_ring_full(folder):
     assert all(sample.labels["comm"] == "paths" for sample in recording.profile.samples
         if LOST_STACK in names_of(sample))
     assert "--ring" in recording.stderr
+
+
+def test_all_tables_tiny(folder):
+    with started("paths", 20, 16) as target:
+        recording = stopped_for_a_while(folder, target, 1, "--ring", 4096, "--known", 4, "--counts", 4)
+    assert recording.counters["lost_counts_full"] > 0 and recording.counters["ring_full"] > 0
+    assert recording.samples > 0
 
 
 def test_mapping_records_lost(folder):
