@@ -142,7 +142,7 @@ static inline __u64 frame_make_stop(enum stop stop, __u32 module)
 	COUNTER(lost_scratch, OUTCOME, "samples lost: walker busy", "please report it")                                \
 	COUNTER(lost_counts_full, OUTCOME, "samples lost: table of counts full", "lower -F or raise --counts")         \
 	COUNTER(lost_counts_busy, OUTCOME, "samples lost: table of counts busy", "lower -F")                           \
-	COUNTER(lost_processes_full, OUTCOME, "samples lost: table of processes full", "name fewer targets")
+	COUNTER(lost_processes_full, OUTCOME, "samples lost: table of processes full", "raise --processes")
 
 #define EVENT_COUNTERS(COUNTER)                                                                                        \
 	COUNTER(user_frames, EVENT, "user frames walked", "")                                                          \
@@ -155,7 +155,7 @@ static inline __u64 frame_make_stop(enum stop stop, __u32 module)
 	COUNTER(known_full, EVENT, "stacks sent again: table of known stacks full", "")                                \
 	COUNTER(known_busy, EVENT, "stacks sent again: table of known stacks busy", "")                                \
 	COUNTER(frame_overflow, EVENT, "frames kept raw: module or offset out of range", "please report it")           \
-	COUNTER(targets_full, EVENT, "children not recorded: table of targets full", "name fewer targets")             \
+	COUNTER(targets_full, EVENT, "children not recorded: table of targets full", "raise --processes")             \
 	COUNTER(process_events, EVENT, "process events", "")                                                           \
 	COUNTER(capture_failed, EVENT, "captures that did not fit the ring", "raise --ring")
 

@@ -41,6 +41,20 @@ def test_known_full():
     assert recording.counters["stack_lost"] == lost_stacks(recording) <= 0.01 * recording.samples
 
 
+def test_processes_full():
+    """More processes than the kernel can tell apart: samples of the others are lost, by name."""
+    _, recording = record_command("forks", 400, 5, options=["--processes", 8], rate=FAST)
+    assert recording.counters["lost_processes_full"] > 0
+    assert "--processes" in recording.stderr
+
+
+def test_mappings_full():
+    """No room for the target's mappings: its stacks have no table, and the reason is told."""
+    _, recording = record_command("shares", 1, options=["--mappings", 2], rate=FAST)
+    assert recording.counters["mappings_refused"] > 0
+    assert recording.counters["user_no_process_table"] > 0.9 * recording.samples
+
+
 def test_strict_counts_losses():
     record_command("paths", 1, 16, options=["--counts", 4, "--strict"], rate=FAST, status=1)
 

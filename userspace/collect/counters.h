@@ -16,16 +16,16 @@
  *
  * LOADER_COUNTER(name, text, advice)
  */
-#define LOADER_COUNTERS(LOADER_COUNTER)                                                                                \
+#define LOADER_COUNTERS(LOADER_COUNTER)                                   \
 	LOADER_COUNTER(stack_lost, "samples whose stack was lost: ring full", "raise --ring")                          \
 	LOADER_COUNTER(hash_mismatch, "stacks whose hash did not match their frames", "please report it")              \
 	LOADER_COUNTER(sideband_lost, "mapping records lost by the kernel, mappings read again", "")                   \
 	LOADER_COUNTER(throttled, "times the kernel throttled the clock", "lower -F")                                  \
 	LOADER_COUNTER(files_unreadable, "files that could not be opened", "")                                         \
-	LOADER_COUNTER(files_broken, "files that are not valid ELF", "")                                               \
+	LOADER_COUNTER(files_broken, "files that are not valid ELF", "")  \
 	LOADER_COUNTER(files_no_unwind, "files without unwind information", "")                                        \
 	LOADER_COUNTER(tables_refused, "unwind tables that did not fit", "")                                           \
-	LOADER_COUNTER(mappings_refused, "mappings that did not fit", "")                                              \
+	LOADER_COUNTER(mappings_refused, "mappings that did not fit", "raise --mappings") \
 	LOADER_COUNTER(frames_unnamed, "user frames without a name", "install the debug packages")                     \
 	LOADER_COUNTER(kernel_unnamed, "kernel frames without a name", "set kernel.kptr_restrict=0 or 1 with CAP_SYSLOG") \
 	LOADER_COUNTER(rescans, "times a process's mappings were read again", "")

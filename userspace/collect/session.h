@@ -38,7 +38,7 @@ struct session_config {
 	bool label_pid, label_comm, label_thread, label_tid, label_cpu;
 
 	/* Sizes for tests and for hosts that need more; 0 = default. */
-	uint32_t ring_bytes, counts_max, known_max;
+	uint32_t ring_bytes, counts_max, known_max, processes_max, mappings_max;
 	const char *capture_path; /* write each sample's registers and stack here (debugging); NULL = no */
 };
 

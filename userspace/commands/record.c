@@ -155,6 +155,8 @@ static struct session_config session_config_make(const struct record *record)
 		.ring_bytes = (uint32_t)options->ring_bytes,
 		.counts_max = (uint32_t)options->counts_max,
 		.known_max = (uint32_t)options->known_max,
+		.processes_max = (uint32_t)options->processes_max,
+		.mappings_max = (uint32_t)options->mappings_max,
 		.capture_path = options->capture_path,
 	};
 }

@@ -232,6 +232,10 @@ static const struct option_row record_rows[] = {
 	  .help = "different samples that a table of counts holds before it is drained" },
 	{ .kind = OPTION_SIZE, .name = "known", .argument = "N", FIELD(known_max), .min = 1, .max = 1 << 26,
 	  .help = "stacks that the kernel remembers to have sent" },
+	{ .kind = OPTION_SIZE, .name = "processes", .argument = "N", FIELD(processes_max), .min = 1, .max = 1 << 20,
+	  .help = "processes that the kernel tells apart at a time" },
+	{ .kind = OPTION_SIZE, .name = "mappings", .argument = "N", FIELD(mappings_max), .min = 1, .max = 1 << 20,
+	  .help = "executable mappings of all of them together" },
 };
 /* clang-format on */
 

@@ -60,7 +60,7 @@ struct record_options {
 	bool quiet, verbose;
 
 	const char *capture_path;
-	long long ring_bytes, counts_max, known_max; /* 0 = default */
+	long long ring_bytes, counts_max, known_max, processes_max, mappings_max; /* 0 = default */
 
 	int nr_own_arguments; /* words of argv that are ebprof's: the command and "--" left out */
 	bool help;	      /* print the help; nothing else is valid */
