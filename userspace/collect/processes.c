@@ -107,6 +107,16 @@ static struct process *intern_image(struct processes *processes, const struct pr
 
 /* ---- mappings ---- */
 
+/* Asks for a module's unwind table. Every stack of a process ends in its executable, by way of the C library. */
+static void request_table(struct processes *processes, uint32_t id)
+{
+	const struct module *module = &processes->modules->list.data[id];
+	const char *name = module_name(module);
+	bool first = module->info.is_executable || strncmp(name, "libc.", 5) == 0 || strncmp(name, "libc-", 5) == 0;
+
+	tables_request(processes->tables, id, module->fd, module->path, first);
+}
+
 /* Turns a reported mapping into one of ours, asking for the unwind table of a file that was not known. */
 static struct mapping make_mapping(struct processes *processes, const struct module_source *source,
 				   uint64_t file_offset)
@@ -126,7 +136,7 @@ static struct mapping make_mapping(struct processes *processes, const struct mod
 	const struct module *module = &processes->modules->list.data[mapping.module];
 
 	if (added)
-		tables_request(processes->tables, mapping.module, module->fd, module->path);
+		request_table(processes, mapping.module);
 	/* Data mapped executable, say: no rows or names would be right for it. */
 	if (!module_offset_of(module, file_offset, &mapping.module_offset))
 		mapping.module = NO_MODULE;
@@ -325,7 +335,7 @@ static const struct module *prepare_file(struct processes *processes, const char
 	const struct module *module = &processes->modules->list.data[id];
 
 	if (added)
-		tables_request(processes->tables, id, module->fd, module->path);
+		request_table(processes, id);
 	return module;
 }
 

@@ -42,7 +42,7 @@ enum {
 	MODULES_MAX_SESSION = 1 << 12,
 	ROUND_IDLE_MS = 100,
 	ROUND_FIRST_MS = 1,
-	TABLES_WAIT_MS = 200,          /* from session_create: later ticks without a table count as such */
+	TABLES_WAIT_MS = 120,          /* from session_create: later ticks without a table count as such */
 	COMMAND_TABLES_WAIT_MS = 2000, /* a command waits for us, and misses nothing meanwhile */
 	COUNTS_SWITCH_MS = 5000,
 	RESTING_MAX = PROCESSES_MAX / 16, /* exited images that make a switch due at once */

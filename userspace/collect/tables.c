@@ -12,6 +12,8 @@
 #include "table.h"
 #include "vector.h"
 
+enum { PLACE_EVERY_NS = 40000000 };
+
 struct request {
 	uint32_t module;
 	int fd;
@@ -38,6 +40,7 @@ struct tables {
 	/* The thread's own. */
 	struct reader *reader;
 	VECTOR(struct compiled) done;
+	uint64_t placed_ns;    /* CLOCK_MONOTONIC of the last time that tables were placed */
 	struct table rule_ids; /* struct unwind_rule -> number in the shared list */
 	uint32_t nr_rules;
 	uint64_t used; /* bytes of the pool */
@@ -238,6 +241,21 @@ static void place_all(struct tables *tables)
 	__atomic_store_n(&tables->stats.bytes, tables->used, __ATOMIC_RELAXED);
 }
 
+/*
+ * Whether compiled tables should get their place now: nothing more is asked for, or some have waited for a while (each
+ * time may cost a wait for running programs). Called with the lock held.
+ */
+static bool placing_is_due(const struct tables *tables)
+{
+	struct timespec now;
+
+	if (!tables->programs || !tables->done.nr)
+		return false;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return !tables->queue.nr ||
+	       (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec - tables->placed_ns > PLACE_EVERY_NS;
+}
+
 /* Takes the oldest request. Called with the lock held. */
 static struct request next_request(struct tables *tables)
 {
@@ -254,16 +272,20 @@ static void *run(void *context)
 
 	pthread_mutex_lock(&tables->lock);
 	while (!tables->stop) {
-		/* Compiling needs no programs; what is compiled is placed when nothing more is asked for. */
-		if (tables->queue.nr) {
+		/* Compiling needs no programs. */
+		if (tables->queue.nr && !placing_is_due(tables)) {
 			struct request request = next_request(tables);
 
 			pthread_mutex_unlock(&tables->lock);
 			*vector_push(&tables->done) = compile(tables, &request);
 			pthread_mutex_lock(&tables->lock);
-		} else if (tables->programs && tables->done.nr) {
+		} else if (placing_is_due(tables)) {
+			struct timespec now;
+
 			pthread_mutex_unlock(&tables->lock);
 			place_all(tables);
+			clock_gettime(CLOCK_MONOTONIC, &now);
+			tables->placed_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 			pthread_mutex_lock(&tables->lock);
 		} else {
 			tables->busy = tables->done.nr > 0;
@@ -328,10 +350,16 @@ void tables_destroy(struct tables *tables)
 	free(tables);
 }
 
-void tables_request(struct tables *tables, uint32_t module, int fd, const char *path)
+void tables_request(struct tables *tables, uint32_t module, int fd, const char *path, bool first)
 {
 	pthread_mutex_lock(&tables->lock);
-	*vector_push(&tables->queue) = (struct request){.module = module, .fd = fd, .path = memory_strdup(path)};
+	struct request *request = vector_push(&tables->queue);
+
+	if (first) {
+		memmove(tables->queue.data + 1, tables->queue.data, (tables->queue.nr - 1) * sizeof(*request));
+		request = tables->queue.data;
+	}
+	*request = (struct request){.module = module, .fd = fd, .path = memory_strdup(path)};
 	tables->busy = true;
 	pthread_cond_broadcast(&tables->changed);
 	pthread_mutex_unlock(&tables->lock);

@@ -30,8 +30,11 @@ void tables_attach(struct tables *tables, struct programs *programs);
 /* Stops the thread after the file at hand. NULL is allowed. */
 void tables_destroy(struct tables *tables);
 
-/* Asks for a module's table. fd is borrowed and stays open until tables_destroy; path is copied. */
-void tables_request(struct tables *tables, uint32_t module, int fd, const char *path);
+/*
+ * Asks for a module's table, before all others if it is one that most stacks pass through. fd is borrowed and stays
+ * open until tables_destroy; path is copied.
+ */
+void tables_request(struct tables *tables, uint32_t module, int fd, const char *path, bool first);
 
 /* Waits until nothing is left to do or CLOCK_MONOTONIC reaches deadline_ns; true = nothing left. */
 bool tables_wait(struct tables *tables, uint64_t deadline_ns);
