@@ -31,7 +31,8 @@ int ebprof_tasks(struct bpf_iter__task *ctx)
 		.pid = task_pid_here(BPF_CORE_READ(task, group_leader)),
 		.tid = task->pid,
 		.ns_tid = task_pid_here(task),
-		.flags = task->flags & PF_KTHREAD ? TASK_IS_KTHREAD : 0,
+		.flags = (task->flags & PF_KTHREAD ? TASK_IS_KTHREAD : 0) |
+			 (BPF_CORE_READ(task, signal, live.counter) == 0 ? TASK_IS_EXITING : 0),
 	};
 
 	BPF_CORE_READ_INTO(&entry.comm, task, group_leader, comm);
@@ -53,12 +54,16 @@ int ebprof_fork(struct bpf_raw_tracepoint_args *ctx)
 	if (id.tgid == (__u32)parent->tgid || ebprof_targets_are_threads || !ebprof_with_children)
 		return 0;
 	__u32 *held = target_find(parent);
-
-	/* A command that waits for its exec starts nothing that anybody asked for. */
-	if (!held || *held & TARGET_AWAIT_EXEC)
-		return 0;
 	__u32 key = id.tgid;
 	__u32 flags = 0;
+
+	/* A command that waits for its exec starts nothing that anybody asked for. */
+	if (!held || *held & TARGET_AWAIT_EXEC) {
+		/* The number of a target that has gone is somebody else's now. */
+		if (bpf_map_lookup_elem(&ebprof_targets, &key))
+			bpf_map_delete_elem(&ebprof_targets, &key);
+		return 0;
+	}
 
 	if (bpf_map_update_elem(&ebprof_targets, &key, &flags, BPF_ANY)) {
 		counter_add(COUNTER_targets_full, 1);
@@ -99,15 +104,29 @@ int ebprof_exec(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+/*
+ * A process has gone when its last thread exits. It stays a target until the loader forgets it: what the kernel does to
+ * tear it down still runs as this task.
+ */
 SEC("raw_tp/sched_process_exit")
 int ebprof_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 *held = target_find(task);
+	bool is_last = BPF_CORE_READ(task, signal, live.counter) == 0;
 
-	if (!held || (!ebprof_targets_are_threads && BPF_CORE_READ(task, signal, live.counter) != 0))
+	if (!held || *held & TARGET_EXITED || (!ebprof_targets_are_threads && !is_last))
 		return 0;
-	__u32 key = target_key(task);
+	__sync_fetch_and_add(&ebprof_nr_targets, -1);
+	if (ebprof_targets_are_threads) {
+		__u32 key = target_key(task);
+
+		bpf_map_delete_elem(&ebprof_targets, &key);
+	} else {
+		*held |= TARGET_EXITED;
+	}
+	if (!is_last)
+		return 0;
 	struct record_exit record = {
 		.type = RECORD_EXIT,
 		.pid = task_pid_here(BPF_CORE_READ(task, group_leader)),
@@ -115,8 +134,6 @@ int ebprof_exit(struct bpf_raw_tracepoint_args *ctx)
 		.id = process_id_of(task),
 	};
 
-	if (bpf_map_delete_elem(&ebprof_targets, &key) == 0)
-		__sync_fetch_and_add(&ebprof_nr_targets, -1);
 	counter_add(COUNTER_process_events, 1);
 	ring_send(&record, sizeof(record), BPF_RB_NO_WAKEUP);
 	return 0;

@@ -11,14 +11,14 @@
 #include "maps.h"
 
 /*
- * Pointers are followed by BPF_CORE_READ here and below: for each pointer that a typed load follows, newer kernels search
- * all of their type information by name while loading the program (some 5 ms each).
+ * Pointers are followed by BPF_CORE_READ here and below: for each pointer that a typed load follows, newer kernels
+ * search all of their type information by name while loading the program (some 5 ms each).
  */
 static __always_inline struct process_id process_id_of(struct task_struct *task)
 {
 	struct process_id id = {
-		.start_boottime_ns = task->pid == task->tgid ? task->start_boottime :
-		                                               BPF_CORE_READ(task, group_leader, start_boottime),
+		.start_boottime_ns = task->pid == task->tgid ? task->start_boottime
+							     : BPF_CORE_READ(task, group_leader, start_boottime),
 		.tgid = task->tgid,
 		.exec_id = (__u32)task->self_exec_id,
 	};
@@ -77,7 +77,8 @@ static __always_inline void process_announce(struct task_struct *task, const str
 	BPF_CORE_READ_INTO(&record.comm, leader, comm);
 	counter_add(COUNTER_process_events, 1);
 	/* An exec is what the loader has to answer at once: until then the image has no table. */
-	ring_send(&record, sizeof(record), origin == ORIGIN_EXEC ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+	if (ring_send(&record, sizeof(record), origin == ORIGIN_EXEC ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP))
+		bpf_map_delete_elem(&ebprof_processes, id); /* the next sample announces it again */
 }
 
 /* Adds an image with a new slot and the mapping run given; *entry is what the map holds then. 0 = there. */

@@ -119,7 +119,7 @@ enum stop {
 	/* Made by the loader, not the walker. */
 	STOP_stack_lost = NR_STOPS,
 	STOP_no_stack, /* the kernel gave no frame for either part */
-	STOP_elided, /* the module field holds how many frames were left out */
+	STOP_elided,   /* the module field holds how many frames were left out */
 };
 
 static inline __u64 frame_make_stop(enum stop stop, __u32 module)
@@ -155,7 +155,7 @@ static inline __u64 frame_make_stop(enum stop stop, __u32 module)
 	COUNTER(known_full, EVENT, "stacks sent again: table of known stacks full", "")                                \
 	COUNTER(known_busy, EVENT, "stacks sent again: table of known stacks busy", "")                                \
 	COUNTER(frame_overflow, EVENT, "frames kept raw: module or offset out of range", "please report it")           \
-	COUNTER(targets_full, EVENT, "children not recorded: table of targets full", "raise --processes")             \
+	COUNTER(targets_full, EVENT, "children not recorded: table of targets full", "raise --processes")              \
 	COUNTER(process_events, EVENT, "process events", "")                                                           \
 	COUNTER(capture_failed, EVENT, "captures that did not fit the ring", "raise --ring")
 
@@ -245,6 +245,7 @@ _Static_assert(sizeof(struct count_key) == 64, "no padding in a key");
 /* What a target table entry says about a process (or thread, with -t). */
 enum {
 	TARGET_AWAIT_EXEC = 1, /* a command that has not become itself yet: its ticks are filtered */
+	TARGET_EXITED = 2,     /* announced as gone, but the kernel still tears it down, which is its CPU time too */
 };
 
 /* Records of the ring. Each starts with its type; time is CLOCK_MONOTONIC. */
@@ -332,6 +333,6 @@ struct task_entry {
 	__u32 flags; /* TASK_IS_KTHREAD */
 	char comm[COMM_SIZE];
 };
-enum { TASK_IS_KTHREAD = 1 };
+enum { TASK_IS_KTHREAD = 1, TASK_IS_EXITING = 2 };
 
 #endif

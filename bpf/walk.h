@@ -274,8 +274,8 @@ WALK_INLINE int walk_by_frame_pointer(struct walk *w)
 		return walk_stop(w, STOP_no_unwind_info, module);
 	if (walk_read_word(w, rbp, &caller_rbp) || walk_read_word(w, rbp + 8, &pc))
 		return walk_stop(w, STOP_no_unwind_info, module);
-	/* A guess is believed only when it leads into code. */
-	if (pc && !walk_find_mapping(w, pc - 1))
+	/* A guess is believed only when it leads into code; that it ends in 0, only of a chain that led here. */
+	if (pc ? !walk_find_mapping(w, pc - 1) : !(w->frame_flags & FRAME_BY_FP))
 		return walk_stop(w, STOP_no_unwind_info, module);
 	w->nr_fp_frames += pc != 0;
 	return walk_enter_caller(w, pc, rbp + 16, caller_rbp, FRAME_BY_FP);

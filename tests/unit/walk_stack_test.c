@@ -286,8 +286,8 @@ static void frame_pointer_to_a_null_return_address(void **state)
 	(void)state;
 	put_fp_frame(rsp + 0x40, rsp + 0x80, 0);
 	walk_from(NO_RULE, rsp, rsp + 0x40);
-	/* No frame was found by it. */
-	check_end(STOP_ended, FILE_MODULE, 1, 0);
+	/* No chain led there, so it is no end; and no frame was found by it. */
+	check_end(STOP_no_unwind_info, FILE_MODULE, 1, 0);
 }
 
 /* rbp holds whatever the code put there: each of these is no frame. */

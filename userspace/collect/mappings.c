@@ -17,8 +17,20 @@ static struct mapping cut_before(struct mapping mapping, uint64_t start)
 	return mapping;
 }
 
+bool mappings_equal(const struct mappings *left, const struct mappings *right)
+{
+	return left->list.nr == right->list.nr &&
+	       (!left->list.nr ||
+		memcmp(left->list.data, right->list.data, left->list.nr * sizeof(*left->list.data)) == 0);
+}
+
 void mappings_add(struct mappings *mappings, struct mapping fresh)
 {
+	/* /proc lists them in order. */
+	if (!mappings->list.nr || mappings->list.data[mappings->list.nr - 1].end <= fresh.start) {
+		*vector_push(&mappings->list) = fresh;
+		return;
+	}
 	struct mappings old = *mappings;
 
 	memset(mappings, 0, sizeof(*mappings));

@@ -8,6 +8,7 @@
 #ifndef EBPROF_COLLECT_MAPPINGS_H
 #define EBPROF_COLLECT_MAPPINGS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "vector.h"
@@ -26,6 +27,7 @@ struct mappings {
 
 void mappings_deinit(struct mappings *mappings);
 void mappings_add(struct mappings *mappings, struct mapping fresh);
+bool mappings_equal(const struct mappings *left, const struct mappings *right);
 void mappings_copy(struct mappings *to, const struct mappings *from);
 
 /* NULL = nothing mapped at pc. */

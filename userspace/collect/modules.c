@@ -142,6 +142,11 @@ static uint32_t add_file(struct modules *modules, int fd, const char *path, bool
 	int error = reader_describe(modules->reader, &file, &info);
 	uint32_t id = (uint32_t)modules->list.nr;
 
+	if (id >= modules->max) {
+		modules->nr_refused++;
+		close(fd);
+		return NO_MODULE;
+	}
 	if (!error && info.build_id_size) {
 		struct build_id_key key = build_id_key(info.build_id, info.build_id_size);
 		uint32_t held = table_intern(&modules->build_ids, &key, id, added);

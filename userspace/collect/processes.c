@@ -12,6 +12,7 @@
 
 enum {
 	NO_IMAGE = UINT32_MAX,
+	RESTING_MAX = 1024,
 	MAPPINGS_PER_PROCESS_MAX = 65536, /* the walker's binary search has that many steps */
 	EXITED_REST_DRAINS = 2,           /* a process can still be sampled a little after its exit was announced */
 };
@@ -201,6 +202,11 @@ static void rescan_image(struct processes *processes, struct process *process)
 		mappings_deinit(&fresh);
 		return;
 	}
+	/* What it lacked is not there: a new run would only use up slots. */
+	if (process->run != NO_RUN && mappings_equal(&process->mappings, &fresh)) {
+		mappings_deinit(&fresh);
+		return;
+	}
 	mappings_deinit(&process->mappings);
 	process->mappings = fresh;
 	process->unpublished = true;
@@ -212,14 +218,18 @@ static void publish_image(struct processes *processes, struct process *process)
 	uint32_t count = (uint32_t)process->mappings.list.nr;
 
 	process->unpublished = false;
-	if (!count)
+	if (!count || process->exited)
 		return;
 	uint32_t run = count > MAPPINGS_PER_PROCESS_MAX ? NO_RUN : mapping_runs_take(&processes->runs, count);
 
 	if (run == NO_RUN) {
-		processes->nr_mappings_refused += count;
+		if (!process->refused)
+			processes->nr_mappings_refused += count;
+		process->refused = true;
+		processes->nr_refused += count <= MAPPINGS_PER_PROCESS_MAX; /* else no rest will help */
 		return;
 	}
+	process->refused = false;
 	uint32_t first = processes->runs.list.data[run].first;
 
 	for (uint32_t i = 0; i < count; i++) {
@@ -282,9 +292,9 @@ static void retire(struct processes *processes, struct process *process)
 	*vector_push(&processes->resting) = (uint32_t)(process - processes->list.data);
 }
 
-size_t processes_nr_resting(const struct processes *processes)
+bool processes_want_rest(const struct processes *processes)
 {
-	return processes->resting.nr;
+	return processes->resting.nr > RESTING_MAX || processes->nr_refused;
 }
 
 void processes_rest(struct processes *processes)
@@ -299,11 +309,16 @@ void processes_rest(struct processes *processes)
 			continue;
 		}
 		programs_delete_process(processes->programs, &process->id);
+		programs_forget_target(processes->programs, process->id.tgid);
 		mapping_runs_leave(&processes->runs, process->run);
 		process->run = NO_RUN;
 	}
 	processes->resting.nr = left;
 	mapping_runs_rest(&processes->runs);
+	for (size_t i = 0; processes->nr_refused && i < processes->list.nr; i++)
+		if (processes->list.data[i].refused && !processes->list.data[i].exited)
+			mark(processes, &processes->list.data[i], false);
+	processes->nr_refused = 0;
 }
 
 /* ---- the streams ---- */
@@ -413,7 +428,7 @@ static void inherit(struct processes *processes, struct process *process, const 
 	/* The parent may have mapped something between the kernel's copy and now, or had no table itself. */
 	if (!parent || parent->stale)
 		mark(processes, process, true);
-	if (process->run == NO_RUN || !parent || parent->run != process->run)
+	if (process->run == NO_RUN || !parent || parent->run != process->run || parent->unpublished)
 		mark(processes, process, false);
 }
 
@@ -423,6 +438,10 @@ void processes_handle_record(struct processes *processes, const struct record_pr
 	bool added;
 	struct process *process = intern_image(processes, &record->id, record->entry.slot, &added);
 
+	struct process *replaced = record->origin == ORIGIN_EXEC ? find_image(processes, &record->parent) : NULL;
+
+	if (replaced)
+		retire(processes, replaced);
 	if (!added)
 		return;
 	process->pid = record->pid;
@@ -440,18 +459,26 @@ void processes_handle_record(struct processes *processes, const struct record_pr
 		mark(processes, process, true);
 	}
 	state->in_exec = false;
-	struct process *replaced = record->origin == ORIGIN_EXEC ? find_image(processes, &record->parent) : NULL;
-
-	if (replaced)
-		retire(processes, replaced);
 }
 
 void processes_handle_exit(struct processes *processes, const struct record_exit *record)
 {
 	struct process *process = find_image(processes, &record->id);
 
-	if (process)
-		retire(processes, process);
+	if (!process) {
+		/* It never had an entry: nothing else of it has to go. */
+		programs_forget_target(processes->programs, record->id.tgid);
+		return;
+	}
+	retire(processes, process);
+	/* The number may be somebody else's soon. */
+	struct pid_state *state = find_pid(processes, process->pid);
+
+	if (state && state->image == (uint32_t)(process - processes->list.data)) {
+		state->image = NO_IMAGE;
+		state->in_exec = false;
+		mappings_deinit(&state->pending);
+	}
 }
 
 void processes_handle_no_mapping(struct processes *processes, const struct record_no_mapping *record)

@@ -32,6 +32,7 @@ struct process {
 	bool stale;       /* its mappings have to be read again from /proc */
 	bool unpublished; /* its mappings differ from what the walker has */
 	bool queued;      /* in processes.dirty */
+	bool refused;     /* there was no room for its mappings; tried again after each rest */
 	uint32_t rested;  /* drains since it exited */
 	char comm[COMM_SIZE];
 	struct mappings mappings;
@@ -61,6 +62,7 @@ struct processes {
 	struct table by_slot; /* uint32_t -> list */
 	struct table by_pid;  /* uint32_t -> pids */
 	struct mapping_runs runs;
+	size_t nr_refused; /* images that wait for room */
 	uint64_t nr_rescans, nr_mappings_refused;
 };
 
@@ -94,8 +96,8 @@ bool processes_publish(struct processes *processes);
 
 /* After a generation switch and a full drain: frees what no program can use any more. */
 void processes_rest(struct processes *processes);
-/* How many images wait for that. */
-size_t processes_nr_resting(const struct processes *processes);
+/* Whether that is wanted soon: many images have exited, or one found no room for its mappings. */
+bool processes_want_rest(const struct processes *processes);
 
 /* NULL = no such slot. */
 const struct process *processes_find_slot(const struct processes *processes, uint32_t slot);

@@ -91,7 +91,8 @@ static void configure(struct recorder_bpf *skeleton, const struct programs_confi
 	set_max_entries(skeleton->maps.ebprof_ring, config->ring_bytes);
 	set_max_entries(skeleton->maps.ebprof_known, config->known_max);
 	set_max_entries(skeleton->maps.ebprof_processes, config->processes_max);
-	set_max_entries(skeleton->maps.ebprof_targets, config->processes_max);
+	/* More than processes, so that one that can't be told apart is a lost sample with a name, not a lost target. */
+	set_max_entries(skeleton->maps.ebprof_targets, 2 * config->processes_max);
 	set_max_entries(skeleton->maps.ebprof_mappings, config->mappings_max);
 	set_max_entries(skeleton->maps.ebprof_modules, config->modules_max);
 }
@@ -267,6 +268,15 @@ int programs_add_target(struct programs *programs, uint32_t id, uint32_t flags)
 	if (!error)
 		__atomic_fetch_add(&programs->skeleton->bss->ebprof_nr_targets, 1, __ATOMIC_RELAXED);
 	return error == -EEXIST ? 0 : error;
+}
+
+void programs_forget_target(struct programs *programs, uint32_t id)
+{
+	int fd = bpf_map__fd(programs->skeleton->maps.ebprof_targets);
+	uint32_t flags;
+
+	if (bpf_map_lookup_elem(fd, &id, &flags) == 0 && flags & TARGET_EXITED)
+		bpf_map_delete_elem(fd, &id);
 }
 
 int32_t programs_nr_targets(const struct programs *programs)

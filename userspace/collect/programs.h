@@ -40,6 +40,8 @@ int programs_clock_fd(const struct programs *programs);
 
 /* Targets by the kernel's own process (or thread) numbers. */
 int programs_add_target(struct programs *programs, uint32_t id, uint32_t flags);
+/* Forgets a process that has exited, unless its number has become another target's. */
+void programs_forget_target(struct programs *programs, uint32_t id);
 int32_t programs_nr_targets(const struct programs *programs);
 
 /* Gives an image a slot; *entry is what the kernel holds for it afterwards. */

@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -45,7 +46,7 @@ enum {
 	TABLES_WAIT_MS = 120,          /* from session_create: later ticks without a table count as such */
 	COMMAND_TABLES_WAIT_MS = 2000, /* a command waits for us, and misses nothing meanwhile */
 	COUNTS_SWITCH_MS = 5000,
-	RESTING_MAX = PROCESSES_MAX / 16, /* exited images that make a switch due at once */
+	COUNTS_SWITCH_MIN_MS = 200, /* when exited images or a lack of slots ask for one */
 };
 
 /* A record of the programs that has to wait for its turn among the side band's. */
@@ -66,7 +67,7 @@ struct session {
 	uint64_t steal_start_ns;
 	uint64_t period; /* ns, or cycles */
 	int round_ms;
-	uint64_t next_switch_ns;
+	uint64_t next_switch_ns, earliest_switch_ns;
 
 	struct reader *reader;
 	struct programs *programs;
@@ -208,6 +209,7 @@ static void drain_counts(struct session *session)
 		message_warn("cannot drain the counts (%s)", strerror(-error));
 	round_of_drains(session);
 	processes_rest(&session->processes);
+	session->earliest_switch_ns = now_ns(CLOCK_MONOTONIC) + COUNTS_SWITCH_MIN_MS * 1000000ull;
 	session->next_switch_ns = now_ns(CLOCK_MONOTONIC) + COUNTS_SWITCH_MS * 1000000ull;
 }
 
@@ -302,6 +304,13 @@ int session_create(const struct session_config *config, struct session **ret, st
 	if (error)
 		return error;
 	struct session *session = memory_new(struct session);
+	struct rlimit files;
+
+	/* A descriptor is held for every file that is mapped. */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
 
 	session->config = *config;
 	session->created_ns = created_ns;
@@ -395,7 +404,8 @@ enum session_end session_run(struct session *session, double seconds, const vola
 			show_progress(session, progress, context);
 			next_progress_ns += second_ns;
 		}
-		if (now >= session->next_switch_ns || processes_nr_resting(&session->processes) > RESTING_MAX)
+		if (now >= session->next_switch_ns ||
+		    (processes_want_rest(&session->processes) && now >= session->earliest_switch_ns))
 			drain_counts(session);
 		wait_for_work(session, end_ns);
 		round_of_drains(session);

@@ -25,6 +25,8 @@ static int add_process(const struct task_list *list, struct programs *programs, 
 
 		if (task->pid != (uint32_t)pid || task->tid != task->id.tgid)
 			continue;
+		if (task->flags & TASK_IS_EXITING)
+			return problem_set(problem, -ESRCH, "process %d has exited already", pid);
 		int error = programs_add_target(programs, task->id.tgid, is_command ? TARGET_AWAIT_EXEC : 0);
 
 		if (error)
