@@ -409,7 +409,7 @@ static void collect_frames(struct naming *naming)
 	}
 }
 
-/* The first mapping names the profile: the executable of the process with the most samples. */
+/* The first mapping names the profile: the executable of the process that was met first, which is the target. */
 static void place_main_executable(struct naming *naming)
 {
 	const struct processes *processes = naming->processes;
