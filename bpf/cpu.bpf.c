@@ -215,17 +215,17 @@ static __always_inline void report_no_mapping(struct scratch *s)
 }
 
 /* Walks from the first frame to a stop. */
-static __always_inline void walk_frames(struct walk *w, struct scratch *s, bool is_64bit)
+static __always_inline void walk_frames(struct walk *w, struct scratch *s)
 {
 	w->first_mapping = s->entry.first;
 	w->nr_mappings = s->entry.count;
 	struct stack_key seed = read_seed();
 
 	walk_start(w, &seed, ebprof_max_frames);
-	if (!s->entry.count || !is_64bit) {
+	if (!s->entry.count) {
 		w->has_raw = 1;
 		walk_append(w, frame_make(FRAME_RAW, FRAME_EXACT, w->pc));
-		walk_stop(w, is_64bit ? STOP_no_process_table : STOP_not_64bit, NO_MODULE);
+		walk_stop(w, STOP_no_process_table, NO_MODULE);
 		return;
 	}
 	struct scratch_loop loop = {.scratch = s};
@@ -265,7 +265,8 @@ static __always_inline void take_user_stack(struct scratch *s, struct task_struc
 	__u64 pc = regs->rip;
 
 	load_registers(w, regs);
-	walk_frames(w, s, regs->cs == USER_CS_64);
+	w->is_32bit = regs->cs != USER_CS_64;
+	walk_frames(w, s);
 	if (s->entry.count && !entry_unchanged(s))
 		restart_as_changed(w, pc);
 
@@ -297,13 +298,26 @@ static __always_inline void count_user_end(const struct walk *w)
 		counter_add(COUNTER_fp_frames, w->nr_fp_frames);
 		counter_add(COUNTER_fp_stacks, 1);
 	}
+	if (w->nr_guessed_frames) {
+		counter_add(COUNTER_guessed_frames, w->nr_guessed_frames);
+		counter_add(COUNTER_guessed_stacks, 1);
+	}
 	if (w->overflow)
 		counter_add(COUNTER_frame_overflow, w->overflow);
 }
 
+/*
+ * From the moment that exec has given the process its new memory until it starts there, the registers are those of the
+ * program before, and there is no user stack. The new memory has no code then.
+ */
+static __always_inline bool is_between_programs(const struct task_struct *task)
+{
+	return BPF_CORE_READ_BITFIELD_PROBED(task, in_execve) && !BPF_CORE_READ(task, mm, end_code);
+}
+
 static __always_inline bool has_user_stack(const struct task_struct *task)
 {
-	return BPF_CORE_READ(task, mm) && !(task->flags & (PF_KTHREAD | PF_USER_WORKER));
+	return BPF_CORE_READ(task, mm) && !(task->flags & (PF_KTHREAD | PF_USER_WORKER)) && !is_between_programs(task);
 }
 
 /* Debugging: registers and stack as they were, beside the frames made of them. */

@@ -45,7 +45,32 @@ struct signal_struct {
 	atomic_t live;
 };
 
-struct mm_struct;
+/* Where the kernel keeps copies of probed instructions, a page in the process's memory. */
+struct xol_area {
+	unsigned long vaddr;
+};
+
+struct uprobes_state {
+	struct xol_area *xol_area;
+};
+
+struct mm_struct {
+	struct uprobes_state uprobes_state;
+	unsigned long end_code;
+};
+
+/* A probed return that is still to come; stack is where the return address was, innermost call first. */
+struct return_instance {
+	unsigned long stack;
+	unsigned long orig_ret_vaddr;
+	struct return_instance *next;
+};
+
+struct uprobe_task {
+	struct return_instance *return_instances;
+	unsigned long vaddr;     /* of the probed instruction that is being stepped over */
+	unsigned long xol_vaddr; /* of its copy */
+};
 
 struct task_struct {
 	unsigned int flags;
@@ -58,6 +83,8 @@ struct task_struct {
 	struct task_struct *real_parent;
 	struct pid *thread_pid;
 	struct signal_struct *signal;
+	struct uprobe_task *utask;
+	unsigned in_execve : 1;
 	char comm[16];
 };
 

@@ -78,14 +78,29 @@ enum unwind_value {
 	VALUE_UNDEFINED,   /* not recoverable: 0 */
 };
 
+/*
+ * Of the registers that a function has to preserve, rbp serves as a frame's base nearly everywhere; rbx does in the
+ * dynamic linker's lazy binding, whose caller can be any function. Its value is followed for as long as each frame has
+ * it unchanged or saved next to the CFA, which is what compilers do.
+ */
+enum {
+	RBX_SAME = 0,       /* unchanged; nothing is ever saved at the CFA itself */
+	RBX_LOST = -0x8000, /* in a way that a rule has no room for */
+};
+
+/* Deduced from instructions, not said by the file: the walker wants evidence before it believes the return address. */
+enum { RULE_INFERRED = 1 };
+
 struct unwind_rule {
-	__u8 cfa;     /* enum unwind_cfa */
-	__u8 cfa_reg; /* enum dwarf_register; other than rsp and rbp only a leaf's value is known */
-	__u8 rbp;     /* enum unwind_value */
-	__u8 rbp_reg;
-	__u8 ra; /* enum unwind_value */
-	__u8 ra_reg;
+	__u8 cfa : 4;     /* enum unwind_cfa */
+	__u8 cfa_reg : 4; /* enum dwarf_register; other than rsp, rbp and rbx only a leaf's value is known */
+	__u8 rbp : 4;     /* enum unwind_value */
+	__u8 rbp_reg : 4;
+	__u8 ra : 4; /* enum unwind_value */
+	__u8 ra_reg : 4;
+	__u8 flags; /* RULE_INFERRED */
 	__s16 ra_offset;
+	__s16 rbx_offset; /* saved at CFA + this, or RBX_* */
 	__s32 cfa_offset;
 	__s16 cfa_add;
 	__s16 rbp_offset;

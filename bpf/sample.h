@@ -108,7 +108,7 @@ static inline __u64 frame_kernel_pc(__u64 frame)
 	STOP(bad_frame, "stack corrupt", "the frame's address does not follow its callee's")                           \
 	STOP(too_deep, "cut: deeper than 4096", "the recursion is deeper than the walker goes")                        \
 	STOP(table_changed, "mappings changed during the walk", "")                                                    \
-	STOP(not_64bit, "32-bit process", "32-bit processes are walked by kernel stack only")                          \
+	STOP(not_64bit, "32-bit process: no frame pointer", "compile it with -fno-omit-frame-pointer")                 \
 	STOP(walker_limit, "walker stopped", "please report it")
 
 enum stop {
@@ -148,6 +148,8 @@ static inline __u64 frame_make_stop(enum stop stop, __u32 module)
 	COUNTER(user_frames, EVENT, "user frames walked", "")                                                          \
 	COUNTER(fp_frames, EVENT, "user frames found by frame pointer", "")                                            \
 	COUNTER(fp_stacks, EVENT, "stacks with frames found by frame pointer", "")                                     \
+	COUNTER(guessed_frames, EVENT, "user frames found by a guess that a call instruction confirms", "")            \
+	COUNTER(guessed_stacks, EVENT, "stacks with frames found by such a guess", "")                                 \
 	COUNTER(elided_stacks, EVENT, "deep stacks whose middle was left out", "raise --max-depth")                    \
 	COUNTER(kernel_cut, EVENT, "kernel stacks cut at the limit", "raise kernel.perf_event_max_stack")              \
 	COUNTER(stacks_sent, EVENT, "new stacks sent", "")                                                             \

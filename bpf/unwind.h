@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * unwind.h - where the walker's tables live in the kernel, and the five functions that walk.h wants of its home.
+ * unwind.h - where the walker's tables live in the kernel, and the functions that walk.h wants of its home.
  *
  * Mappings: one array of slots; each process has a run of them. Modules: one entry per file. Rules: one list for all
  * files, since most files use the same ones. Index entries and rows: a pool that grows by segments of 1 MiB; a file's
@@ -10,6 +10,7 @@
 #define EBPROF_BPF_UNWIND_H
 
 #include "kernel.h"
+#include "probed.h"
 #include "walk.h"
 
 struct {

@@ -6,12 +6,16 @@
  * covers pc; compute the canonical frame address (CFA: the caller's rsp at the call) from rsp or rbp by the row's
  * rule; read the return address and the saved rbp relative to it. A return address points behind its call, possibly
  * into the next function, so it is looked up one byte lower; the leaf, and a frame that a signal interrupted, are
- * looked up where they are ("exact"). Where no row covers pc (JIT code, files without unwind information) one
- * frame-pointer step is tried, and its result is taken only if it points into executable text.
+ * looked up where they are ("exact").
+ *
+ * Where no row covers pc (JIT code, files without unwind information) the walker guesses and wants evidence: a return
+ * address points into executable text behind a call instruction. First, of a leaf, the word at rsp, since code without
+ * unwind information is mostly hand-written leaves; then the frame pointer. A chain of frame pointers, once begun, is
+ * trusted as long as it leads into executable text. 32-bit processes are walked in this way only.
  *
  * Stack memory is read in windows of up to 1 KiB inside one page: a read costs the same for 8 bytes as for 1,024.
  *
- * This file compiles for the kernel and for the host. Whoever includes it supplies the five functions declared below;
+ * This file compiles for the kernel and for the host. Whoever includes it supplies the six functions declared below;
  * all state is in struct walk, which in the kernel is a map value (the verifier follows values on the BPF stack one by
  * one and would not finish).
  */
@@ -48,9 +52,10 @@ enum {
 struct walk {
 	/* The current frame. */
 	__u64 pc;
-	__u64 regs[16];    /* by DWARF number; only rsp and rbp are known unless has_all_regs */
-	__u64 frame_flags; /* FRAME_EXACT and FRAME_BY_FP, of pc */
-	__u32 has_all_regs;
+	__u64 regs[16];    /* by DWARF number */
+	__u64 frame_flags; /* FRAME_EXACT, FRAME_BY_FP and FRAME_GUESSED, of pc */
+	__u32 known_regs;  /* bit per register: its value in this frame is known; of rsp and rbp it always is */
+	__u32 is_32bit;
 
 	/* The process's run of mapping slots. */
 	__u32 first_mapping;
@@ -76,6 +81,7 @@ struct walk {
 	__u32 stop; /* enum stop */
 	__u32 has_raw;
 	__u32 nr_fp_frames;
+	__u32 nr_guessed_frames;
 	__u32 overflow;             /* frames that did not fit their fields */
 	struct record_stack record; /* here so that record and frames leave together */
 	__u64 frames[USER_FRAMES_MAX];
@@ -87,6 +93,11 @@ WALK_INLINE const struct module_table *walk_get_module(__u32 module);
 WALK_INLINE const void *walk_get_segment(__u32 segment); /* POOL_SEGMENT_SIZE bytes */
 WALK_INLINE const struct unwind_rule *walk_get_rule(__u32 rule);
 WALK_INLINE int walk_read_user(void *buffer, __u32 size_bytes, __u64 address); /* 0 = read */
+/*
+ * Where execution really is when pc lies in a page that the kernel added to step over probed instructions and to catch
+ * probed returns; 0 = pc is no such place. rsp is the frame's.
+ */
+WALK_INLINE __u64 walk_probed_pc(__u64 pc, __u64 rsp);
 
 /* Keeps a frame: the leaf's part is filled once, the root's part goes round and holds the last ones. */
 WALK_INLINE void walk_append(struct walk *w, __u64 frame)
@@ -247,8 +258,21 @@ WALK_INLINE int walk_read_word(struct walk *w, __u64 address, __u64 *ret)
 	return 0;
 }
 
-/* Goes on in the caller. */
-WALK_INLINE int walk_enter_caller(struct walk *w, __u64 pc, __u64 rsp, __u64 rbp, __u64 flags)
+/* A word of the process's own width; 32-bit stacks are aligned to 4 bytes. 0 = read. */
+WALK_INLINE int walk_read_stack(struct walk *w, __u64 address, __u64 *ret)
+{
+	__u64 word;
+
+	if (!w->is_32bit)
+		return walk_read_word(w, address, ret);
+	if (walk_read_word(w, address & ~7ull, &word))
+		return 1;
+	*ret = (__u32)(word >> (address & 4 ? 32 : 0));
+	return 0;
+}
+
+/* Goes on in the caller, in which the registers of the mask known_regs have kept their values. */
+WALK_INLINE int walk_enter_caller(struct walk *w, __u64 pc, __u64 rsp, __u64 rbp, __u64 flags, __u32 known_regs)
 {
 	if (!pc)
 		return walk_stop(w, STOP_ended, 0);
@@ -256,29 +280,83 @@ WALK_INLINE int walk_enter_caller(struct walk *w, __u64 pc, __u64 rsp, __u64 rbp
 	w->regs[DWARF_RSP] = rsp;
 	w->regs[DWARF_RBP] = rbp;
 	w->frame_flags = flags;
-	w->has_all_regs = 0;
+	w->known_regs = known_regs;
+	w->nr_fp_frames += !!(flags & FRAME_BY_FP);
+	w->nr_guessed_frames += !!(flags & FRAME_GUESSED);
+	return 0;
+}
+
+/* Bytes that `call *operand` takes, by the two bytes behind its opcode; 0 = that is no indirect call. */
+WALK_INLINE __u32 walk_call_length(__u32 modrm, __u32 sib)
+{
+	__u32 mode = modrm >> 6, rm = modrm & 7;
+	__u32 length = 2 + (rm == 4 && mode != 3);
+
+	if ((modrm & 0x38) != 0x10)
+		return 0;
+	if (mode == 1)
+		length += 1;
+	if (mode == 2 || (mode == 0 && (rm == 5 || (rm == 4 && (sib & 7) == 5))))
+		length += 4;
+	return length;
+}
+
+/* Whether a guessed return address is one: it lies in executable text, behind a call. Makes its mapping the current. */
+WALK_INLINE int walk_follows_call(struct walk *w, __u64 pc)
+{
+	__u64 code;
+
+	if (!walk_find_mapping(w, pc - 1))
+		return 0;
+	/* Eight bytes end at pc; the last five may be call rel32. */
+	if (walk_read_user(&code, sizeof(code), pc - sizeof(code)))
+		return 0;
+	if ((code >> 24 & 0xff) == 0xe8)
+		return 1;
+	WALK_UNROLL
+	for (__u32 length = 2; length <= 7; length++) {
+		__u64 call = code >> (64 - 8 * length);
+
+		if ((call & 0xff) == 0xff && walk_call_length(call >> 8 & 0xff, call >> 16 & 0xff) == length)
+			return 1;
+	}
 	return 0;
 }
 
 /* The frame-pointer convention: rbp points at {caller's rbp, return address}. */
-WALK_INLINE int walk_by_frame_pointer(struct walk *w)
+WALK_INLINE int walk_by_frame_pointer(struct walk *w, __u32 module)
 {
 	__u64 rbp = w->regs[DWARF_RBP];
+	__u64 word = w->is_32bit ? 4 : 8;
 	__u64 pc, caller_rbp;
-	__u32 module = w->module;
+	int in_chain = !!(w->frame_flags & FRAME_BY_FP);
+	enum stop stop = w->is_32bit ? STOP_not_64bit : STOP_no_unwind_info;
 
 	/* Without a chain that led here, 0 is just what the code keeps in rbp. */
-	if (!rbp && (w->frame_flags & FRAME_BY_FP))
+	if (!rbp && in_chain)
 		return walk_stop(w, STOP_ended, 0);
-	if (!rbp || (rbp & 7) || rbp - w->regs[DWARF_RSP] >= WALK_FP_FRAME_MAX)
-		return walk_stop(w, STOP_no_unwind_info, module);
-	if (walk_read_word(w, rbp, &caller_rbp) || walk_read_word(w, rbp + 8, &pc))
-		return walk_stop(w, STOP_no_unwind_info, module);
-	/* A guess is believed only when it leads into code; that it ends in 0, only of a chain that led here. */
-	if (pc ? !walk_find_mapping(w, pc - 1) : !(w->frame_flags & FRAME_BY_FP))
-		return walk_stop(w, STOP_no_unwind_info, module);
-	w->nr_fp_frames += pc != 0;
-	return walk_enter_caller(w, pc, rbp + 16, caller_rbp, FRAME_BY_FP);
+	if (!rbp || (rbp & (word - 1)) || rbp - w->regs[DWARF_RSP] >= WALK_FP_FRAME_MAX)
+		return walk_stop(w, stop, module);
+	if (walk_read_stack(w, rbp, &caller_rbp) || walk_read_stack(w, rbp + word, &pc))
+		return walk_stop(w, stop, module);
+	/* The first step is believed with evidence only; that a chain ends in 0, only of one that led here. */
+	if (!pc ? !in_chain : in_chain ? !walk_find_mapping(w, pc - 1) : !walk_follows_call(w, pc))
+		return walk_stop(w, stop, module);
+	return walk_enter_caller(w, pc, rbp + 2 * word, caller_rbp, FRAME_BY_FP, 0);
+}
+
+/* No rule says where the caller is. */
+WALK_INLINE int walk_without_rule(struct walk *w, __u32 module)
+{
+	__u64 rsp = w->regs[DWARF_RSP];
+	__u64 word = w->is_32bit ? 4 : 8;
+	__u64 pc;
+
+	if ((w->frame_flags & FRAME_EXACT) && !(rsp & (word - 1)) && walk_read_stack(w, rsp, &pc) == 0 && pc &&
+	    walk_follows_call(w, pc))
+		return walk_enter_caller(w, pc, rsp + word, w->regs[DWARF_RBP], FRAME_GUESSED,
+					 w->known_regs & 1u << DWARF_RBX);
+	return walk_by_frame_pointer(w, module);
 }
 
 /*
@@ -300,16 +378,18 @@ WALK_INLINE int walk_signal_frame(struct walk *w)
 		w->regs[order[i]] = w->window[i];
 	w->pc = w->window[WALK_CONTEXT_WORDS - 1];
 	w->frame_flags = FRAME_EXACT;
-	w->has_all_regs = 1;
+	w->known_regs = ~0u;
 	return 0;
 }
 
 /* The value of a register in the current frame; 0 = known. */
 WALK_INLINE int walk_register(const struct walk *w, __u32 reg, __u64 *ret)
 {
-	if (reg != DWARF_RSP && reg != DWARF_RBP && !w->has_all_regs)
-		return 1;
+	const __u32 always = 1u << DWARF_RSP | 1u << DWARF_RBP;
+
 	reg &= 15;
+	if (!((w->known_regs | always) >> reg & 1))
+		return 1;
 	walk_opaque(reg);
 	*ret = w->regs[reg & 15];
 	return 0;
@@ -337,7 +417,7 @@ WALK_INLINE enum stop walk_cfa(struct walk *w, const struct unwind_rule *rule, _
 	 * Stacks grow down: a caller's frame lies strictly above. Only a leaf may have taken its return address off the
 	 * stack already, as libgcc's unwinder does before it jumps there.
 	 */
-	bool popped = (w->frame_flags & FRAME_EXACT) && rule->cfa == CFA_REGISTER && rule->cfa_reg == DWARF_RSP;
+	int popped = (w->frame_flags & FRAME_EXACT) && rule->cfa == CFA_REGISTER && rule->cfa_reg == DWARF_RSP;
 
 	if ((base & 7) || base < w->regs[DWARF_RSP] || (base == w->regs[DWARF_RSP] && !popped))
 		return STOP_bad_frame;
@@ -365,22 +445,57 @@ WALK_INLINE enum stop walk_value(struct walk *w, __u32 how, __u32 reg, __s64 off
 	return walk_read_word(w, base, ret) ? STOP_unreadable : STOP_complete;
 }
 
-WALK_INLINE int walk_by_rule(struct walk *w, const struct unwind_rule *rule)
+/* The caller's state, as a rule gives it. */
+struct walk_caller {
+	__u64 pc, rsp, rbp, rbx;
+	__u32 known_regs;
+};
+
+WALK_INLINE enum stop walk_apply_rule(struct walk *w, const struct unwind_rule *rule, struct walk_caller *ret)
 {
-	__u64 cfa, pc, rbp = w->regs[DWARF_RBP];
-	enum stop stop = walk_cfa(w, rule, &cfa);
+	const __u32 rbx_bit = 1u << DWARF_RBX;
+	enum stop stop = walk_cfa(w, rule, &ret->rsp);
 
 	if (stop != STOP_complete)
-		return walk_stop(w, stop, w->module);
-	stop = walk_value(w, rule->ra, rule->ra_reg, rule->ra_offset, cfa, &pc);
+		return stop;
+	stop = walk_value(w, rule->ra, rule->ra_reg, rule->ra_offset, ret->rsp, &ret->pc);
 	if (stop != STOP_complete)
-		return walk_stop(w, stop, w->module);
+		return stop;
+	ret->rbp = w->regs[DWARF_RBP];
 	if (rule->rbp != VALUE_SAME) {
-		stop = walk_value(w, rule->rbp, rule->rbp_reg, rule->rbp_offset, cfa, &rbp);
+		stop = walk_value(w, rule->rbp, rule->rbp_reg, rule->rbp_offset, ret->rsp, &ret->rbp);
 		if (stop != STOP_complete)
-			return walk_stop(w, stop, w->module);
+			return stop;
 	}
-	return walk_enter_caller(w, pc, cfa, rbp, 0);
+	ret->rbx = w->regs[DWARF_RBX];
+	ret->known_regs = w->known_regs & rbx_bit;
+	if (rule->rbx_offset != RBX_SAME) {
+		/* Few frames further up ask for it: not to know it is no reason to stop. */
+		__u64 address = ret->rsp + (__s64)rule->rbx_offset;
+		int known = rule->rbx_offset != RBX_LOST && !(address & 7) && !walk_read_word(w, address, &ret->rbx);
+
+		ret->known_regs = known ? rbx_bit : 0;
+	}
+	return STOP_complete;
+}
+
+/* Goes on in the caller, or ends, or (an inferred rule without evidence) says that it is for the walker to guess. */
+enum { WALK_GUESS = 2 };
+WALK_INLINE int walk_by_rule(struct walk *w, const struct unwind_rule *rule)
+{
+	struct walk_caller caller = {};
+	__u64 flags = 0;
+	enum stop stop = walk_apply_rule(w, rule, &caller);
+
+	if (rule->flags & RULE_INFERRED) {
+		if (stop != STOP_complete || !walk_follows_call(w, caller.pc))
+			return WALK_GUESS;
+		flags = FRAME_GUESSED;
+	} else if (stop != STOP_complete) {
+		return walk_stop(w, stop, w->module);
+	}
+	w->regs[DWARF_RBX] = caller.rbx;
+	return walk_enter_caller(w, caller.pc, caller.rsp, caller.rbp, flags, caller.known_regs);
 }
 
 /* Writes the frame of pc, which lies in the current mapping. */
@@ -406,39 +521,56 @@ WALK_INLINE int walk_step(struct walk *w)
 
 	if (w->nr_walked >= USER_WALK_MAX)
 		return walk_stop(w, STOP_too_deep, NO_MODULE);
-	if (!walk_find_mapping(w, lookup_pc)) {
+	int found = walk_find_mapping(w, lookup_pc);
+
+	if (!found || w->module == NO_MODULE) {
+		__u64 pc = walk_probed_pc(w->pc, w->regs[DWARF_RSP]);
+
+		if (pc) {
+			w->pc = pc;
+			lookup_pc = pc - !(w->frame_flags & FRAME_EXACT);
+			found = walk_find_mapping(w, lookup_pc);
+		}
+	}
+	if (!found) {
 		w->has_raw = 1;
 		walk_append(w, frame_make(FRAME_RAW, w->frame_flags, w->pc));
 		return walk_stop(w, STOP_no_mapping, NO_MODULE);
 	}
 	__u64 offset = walk_append_frame(w, lookup_pc);
 
-	if (w->table.state == MODULE_PENDING)
+	if (w->table.state == MODULE_PENDING && !w->is_32bit)
 		return walk_stop(w, STOP_no_file_table, w->module);
-	if (w->table.state != MODULE_READY)
-		return walk_by_frame_pointer(w);
 
-	const struct unwind_rule *rule = walk_get_rule(walk_find_rule(w, offset));
+	/* A file without a table is code that no rule covers. */
+	__u32 number = w->table.state == MODULE_READY && !w->is_32bit ? walk_find_rule(w, offset) : RULE_NONE;
+	const struct unwind_rule *rule = walk_get_rule(number);
+	__u32 module = w->module;
+	int step;
 
 	if (!rule)
-		return walk_stop(w, STOP_unsupported_rule, w->module);
+		return walk_stop(w, STOP_unsupported_rule, module);
 	switch (rule->cfa) {
 	case CFA_ROOT:
 		return walk_stop(w, STOP_complete, 0);
 	case CFA_NONE:
-		return walk_by_frame_pointer(w);
+		break;
 	case CFA_SIGNAL:
 		return walk_signal_frame(w);
 	case CFA_UNSUPPORTED:
-		return walk_stop(w, STOP_unsupported_rule, w->module);
+		return walk_stop(w, STOP_unsupported_rule, module);
 	default:
-		return walk_by_rule(w, rule);
+		step = walk_by_rule(w, rule);
+		if (step != WALK_GUESS)
+			return step;
+		break;
 	}
+	return walk_without_rule(w, module);
 }
 
 /*
- * Prepares a walk; the caller has set pc, regs, first_mapping and nr_mappings. Of max_frames (1..USER_FRAMES_MAX) two
- * thirds are kept from the leaf on and the rest before the root.
+ * Prepares a walk; the caller has set pc, regs, is_32bit, first_mapping and nr_mappings. Of max_frames
+ * (1..USER_FRAMES_MAX) two thirds are kept from the leaf on and the rest before the root.
  */
 WALK_INLINE void walk_start(struct walk *w, const struct stack_key *seed, __u32 max_frames)
 {
@@ -450,7 +582,7 @@ WALK_INLINE void walk_start(struct walk *w, const struct stack_key *seed, __u32 
 	w->nr_leaf_frames = max_frames - w->nr_root_frames;
 	stack_key_start(&w->key, seed);
 	w->frame_flags = FRAME_EXACT;
-	w->has_all_regs = 1;
+	w->known_regs = ~0u;
 	w->module = ~0u;
 	w->mapping_size = 0;
 	w->window_size = 0;
@@ -459,6 +591,7 @@ WALK_INLINE void walk_start(struct walk *w, const struct stack_key *seed, __u32 
 	w->stop = STOP_walker_limit;
 	w->has_raw = 0;
 	w->nr_fp_frames = 0;
+	w->nr_guessed_frames = 0;
 	w->overflow = 0;
 }
 

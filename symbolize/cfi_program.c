@@ -34,6 +34,8 @@ static struct frame_term *find_column(struct frame_state *state, const struct cf
 		return &state->columns[COLUMN_RBP];
 	if (reg == DWARF_RSP)
 		return &state->columns[COLUMN_RSP];
+	if (reg == DWARF_RBX)
+		return &state->columns[COLUMN_RBX];
 	return NULL;
 }
 
@@ -295,6 +297,7 @@ int cfi_program_run_cie(struct cfi_cie *cie, struct byte_reader instructions, co
 	cie->initial = (struct frame_state){
 		.columns[COLUMN_RBP] = {.kind = TERM_SAME},
 		.columns[COLUMN_RSP] = {.kind = TERM_CFA},
+		.columns[COLUMN_RBX] = {.kind = TERM_SAME},
 	};
 	cfi_program_init(&program, &fde);
 	/* An address that moves means nothing here. */

@@ -2,8 +2,8 @@
 /*
  * frame_state.h - where the caller's frame is, at one instruction, as far as a stack walk asks.
  *
- * Of the table that call-frame information describes, four columns matter: the canonical frame address, the return
- * address, rbp and rsp. Every entry is a term: one of the few shapes of value that compilers really write. DWARF
+ * Of the table that call-frame information describes, five columns matter: the canonical frame address, the return
+ * address, rbp, rsp and rbx. Every entry is a term: one of the few shapes of value that compilers really write. DWARF
  * expressions become terms as soon as they are met, so nothing later needs to know expressions.
  */
 #ifndef EBPROF_SYMBOLIZE_FRAME_STATE_H
@@ -30,7 +30,7 @@ struct frame_term {
 	uint8_t reg;  /* enum dwarf_register, below DWARF_RIP */
 };
 
-enum frame_column { COLUMN_RA, COLUMN_RBP, COLUMN_RSP, NR_FRAME_COLUMNS };
+enum frame_column { COLUMN_RA, COLUMN_RBP, COLUMN_RSP, COLUMN_RBX, NR_FRAME_COLUMNS };
 
 struct frame_state {
 	struct frame_term cfa;

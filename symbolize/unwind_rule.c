@@ -89,6 +89,17 @@ static bool rsp_is_cfa(const struct frame_term *rsp, const struct frame_term *cf
 	return rsp->kind == cfa->kind && rsp->reg == cfa->reg && rsp->offset == cfa->offset && rsp->add == cfa->add;
 }
 
+/* Saved next to the CFA, unchanged, or lost: rarely needed, so never a reason to refuse the rule. */
+static int16_t rbx_offset(const struct frame_term *term)
+{
+	if (term->kind == TERM_SAME)
+		return RBX_SAME;
+	if (term->kind == TERM_AT_CFA && !term->add && term->offset && term->offset > RBX_LOST &&
+	    term->offset <= INT16_MAX)
+		return (int16_t)term->offset;
+	return RBX_LOST;
+}
+
 struct unwind_rule unwind_rule_make(const struct frame_state *state)
 {
 	static const struct unwind_rule unsupported = {.cfa = CFA_UNSUPPORTED};
@@ -102,14 +113,15 @@ struct unwind_rule unwind_rule_make(const struct frame_state *state)
 		return unsupported;
 	if (!value_of_term(ra, &state->cfa, &value) || value.kind == VALUE_SAME)
 		return unsupported;
-	rule.ra = (uint8_t)value.kind;
+	rule.ra = value.kind;
 	rule.ra_reg = value.reg;
 	rule.ra_offset = value.offset;
 	if (!value_of_term(&state->columns[COLUMN_RBP], &state->cfa, &value))
 		return unsupported;
-	rule.rbp = (uint8_t)value.kind;
+	rule.rbp = value.kind;
 	rule.rbp_reg = value.reg;
 	rule.rbp_offset = value.offset;
+	rule.rbx_offset = rbx_offset(&state->columns[COLUMN_RBX]);
 	return rule;
 }
 

@@ -149,9 +149,31 @@ static void instructions_without_effect(void **state)
 {
 	(void)state;
 	check_program(BYTES(DW_CFA_nop, 0x2e /* GNU_args_size */, 0x90, 0x01, 0x2d /* GNU_window_save */,
-			    DW_CFA_offset | 3, 2, DW_CFA_restore | 3, DW_CFA_register, 3, 12, DW_CFA_expression, 3, 2,
+			    DW_CFA_offset | 12, 2, DW_CFA_restore | 12, DW_CFA_register, 12, 13, DW_CFA_expression, 13, 2,
 			    DW_OP_breg6, 0, DW_CFA_undefined, 40),
 		      usual_rule(DWARF_RSP, 8));
+}
+
+/* Followed where it is unchanged or saved next to the CFA; lost otherwise, which is no reason to refuse the rule. */
+static void rbx(void **state)
+{
+	struct unwind_rule rule = usual_rule(DWARF_RSP, 8);
+
+	(void)state;
+	check_program(BYTES(DW_CFA_offset | 3, 2, DW_CFA_restore | 3), rule);
+	rule.rbx_offset = -24;
+	check_program(BYTES(DW_CFA_offset | 3, 3), rule);
+	check_program(BYTES(DW_CFA_expression, 3, 2, DW_OP_plus_uconst, 0x68, DW_CFA_offset | 3, 3), rule);
+	rule.rbx_offset = RBX_LOST;
+	check_program(BYTES(DW_CFA_register, 3, 12), rule);
+	check_program(BYTES(DW_CFA_undefined, 3), rule);
+	check_program(BYTES(DW_CFA_offset | 3, 0), rule);
+	check_program(BYTES(DW_CFA_val_offset, 3, 2), rule);
+	check_program(BYTES(DW_CFA_expression, 3, 2, DW_OP_breg6, 0), rule);
+	/* 0x1000 * -8 is exactly the mark. */
+	check_program(BYTES(DW_CFA_offset | 3, 0x80, 0x20), rule);
+	rule.rbx_offset = RBX_LOST + 8;
+	check_program(BYTES(DW_CFA_offset | 3, 0xff, 0x1f), rule);
 }
 
 static void remembered_states(void **state)
@@ -314,6 +336,7 @@ int main(void)
 		cmocka_unit_test(return_address_forms),
 		cmocka_unit_test(rsp_forms),
 		cmocka_unit_test(instructions_without_effect),
+		cmocka_unit_test(rbx),
 		cmocka_unit_test(remembered_states),
 		cmocka_unit_test(malformed_programs),
 		cmocka_unit_test(lazy_binding_stubs),

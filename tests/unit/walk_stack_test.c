@@ -271,7 +271,7 @@ static void frame_pointer_ends(void **state)
 	/* Where no chain led to it, a 0 in rbp is no end. */
 	walk_from(NO_RULE, rsp, 0);
 	check_end(STOP_no_unwind_info, FILE_MODULE, 1, 0);
-	assert_int_equal(home.nr_reads, 0);
+	assert_int_equal(home.nr_reads, 1); /* the word at rsp */
 	/* The chain's last rbp is 0; so is the one of code with rules that said rbp is undefined. */
 	put_fp_frame(rsp + 0x40, 0, NO_RULE + 3);
 	walk_from(NO_RULE, rsp, rsp + 0x40);
@@ -295,12 +295,12 @@ static void garbage_frame_pointer(void **state)
 {
 	const uint64_t rsp = STACK + 0x1000;
 	const uint64_t garbage[] = {
-		1, 0x1234567, rsp - 8, rsp + 4, rsp + WALK_FP_FRAME_MAX, STACK + STACK_SIZE, STACK - 0x1000, ~7ull,
+		1, 0x1234567, rsp - 24, rsp + 4, rsp + WALK_FP_FRAME_MAX, STACK + STACK_SIZE, STACK - 0x1000, ~7ull,
 	};
 
 	(void)state;
 	home_add_memory(STACK + WALK_FP_FRAME_MAX, 0x3000);
-	put_fp_frame(rsp - 8, rsp + 0x100, ROOT + 1);
+	put_fp_frame(rsp - 24, rsp + 0x100, ROOT + 1);
 	put_fp_frame(rsp + WALK_FP_FRAME_MAX, 0, ROOT + 1);
 	for (size_t i = 0; i < ARRAY_SIZE(garbage); i++) {
 		walk_from(NO_RULE, rsp, garbage[i]);

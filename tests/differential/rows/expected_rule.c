@@ -178,6 +178,22 @@ static enum verdict check_rsp(const struct readelf_row *row)
 	return NO_FORM;
 }
 
+/* rbx has a form only where it is unchanged or saved next to the CFA. */
+static enum verdict check_rbx(const struct readelf_cell *cell, const struct unwind_rule *rule)
+{
+	int expected = RBX_LOST;
+
+	if (rule->cfa == CFA_UNSUPPORTED)
+		return FITS;
+	if (cell->kind == CELL_ABSENT || cell->kind == CELL_U || cell->kind == CELL_SAME)
+		expected = RBX_SAME;
+	else if (cell->kind == CELL_AT_CFA && cell->offset && cell->offset > RBX_LOST && cell->offset <= INT16_MAX)
+		expected = cell->offset;
+	if (cell->kind == CELL_U && rule->rbx_offset == RBX_LOST)
+		return FITS; /* said to be undefined, which readelf doesn't tell from never mentioned */
+	return rule->rbx_offset == expected ? FITS : DIFFERS;
+}
+
 bool expected_rule_is(const struct readelf_row *row, const struct readelf_fde *fde, const struct readelf_frames *frames,
 		      const struct unwind_rule *rule)
 {
@@ -194,6 +210,7 @@ bool expected_rule_is(const struct readelf_row *row, const struct readelf_fde *f
 		is_expression(&row->rbp) ? check_expressions(frames, fde, 'b', rule, &rbp)
 					 : check_cell(row, &row->rbp, &rbp),
 		check_rsp(row),
+		check_rbx(&row->rbx, rule),
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(verdicts); i++) {
 		if (rule->cfa == CFA_UNSUPPORTED ? verdicts[i] == NO_FORM : verdicts[i] != FITS)

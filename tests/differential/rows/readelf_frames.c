@@ -131,6 +131,8 @@ static void parse_header(struct parser *parser, char *line)
 			column = 'b';
 		else if (strcmp(name, "rsp") == 0)
 			column = 's';
+		else if (strcmp(name, "rbx") == 0)
+			column = 'x';
 		parser->columns[parser->nr_columns++] = column;
 	}
 }
@@ -156,6 +158,8 @@ static void parse_row(struct parser *parser, char *line)
 			row.rbp = parse_cell(text);
 		else if (parser->columns[i] == 's')
 			row.rsp = parse_cell(text);
+		else if (parser->columns[i] == 'x')
+			row.rbx = parse_cell(text);
 	}
 	if (parser->in_cie) {
 		parser->cies.data[parser->cies.nr - 1].row = row;

@@ -36,6 +36,7 @@ struct readelf_row {
 	struct readelf_cell ra;
 	struct readelf_cell rbp;
 	struct readelf_cell rsp;
+	struct readelf_cell rbx;
 };
 
 struct readelf_fde {

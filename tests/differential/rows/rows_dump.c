@@ -73,6 +73,10 @@ static void print_rule(const struct unwind_rule *rule)
 	print_value(rule->rbp, rule->rbp_reg, rule->rbp_offset);
 	printf("  ra");
 	print_value(rule->ra, rule->ra_reg, rule->ra_offset);
+	if (rule->rbx_offset == RBX_LOST)
+		printf("  rbx lost");
+	else if (rule->rbx_offset != RBX_SAME)
+		printf("  rbx [cfa%+d]", rule->rbx_offset);
 	putchar('\n');
 }
 
