@@ -95,9 +95,9 @@ WALK_INLINE const struct unwind_rule *walk_get_rule(__u32 rule);
 WALK_INLINE int walk_read_user(void *buffer, __u32 size_bytes, __u64 address); /* 0 = read */
 /*
  * Where execution really is when pc lies in a page that the kernel added to step over probed instructions and to catch
- * probed returns; 0 = pc is no such place. rsp is the frame's.
+ * probed returns; 0 = pc is no such place. *rsp is the frame's, and becomes what it is there.
  */
-WALK_INLINE __u64 walk_probed_pc(__u64 pc, __u64 rsp);
+WALK_INLINE __u64 walk_probed_pc(__u64 pc, __u64 *rsp);
 
 /* Keeps a frame: the leaf's part is filled once, the root's part goes round and holds the last ones. */
 WALK_INLINE void walk_append(struct walk *w, __u64 frame)
@@ -524,7 +524,7 @@ WALK_INLINE int walk_step(struct walk *w)
 	int found = walk_find_mapping(w, lookup_pc);
 
 	if (!found || w->module == NO_MODULE) {
-		__u64 pc = walk_probed_pc(w->pc, w->regs[DWARF_RSP]);
+		__u64 pc = walk_probed_pc(w->pc, &w->regs[DWARF_RSP]);
 
 		if (pc) {
 			w->pc = pc;

@@ -47,8 +47,9 @@ struct home {
 	int64_t refused_read;  /* number of the read, from 0; HOME_NEVER = none */
 	int64_t nr_reads;
 	uint32_t largest_read;
-	const uint8_t *code;  /* what the 8 bytes before each possible return address are; a call rel32 unless set */
-	uint64_t probed_pc, probed_rsp, real_pc; /* what is in a probe's page, of the frame with this rsp; 0 = nothing */
+	const uint8_t *code; /* what the 8 bytes before each possible return address are; a call rel32 unless set */
+	uint64_t probed_pc, probed_rsp,
+		real_pc; /* what is in a probe's page, of the frame with this rsp; 0 = nothing */
 };
 
 static struct home home;
@@ -112,9 +113,9 @@ WALK_INLINE int walk_read_user(void *buffer, __u32 size_bytes, __u64 address)
 	return -14;
 }
 
-WALK_INLINE __u64 walk_probed_pc(__u64 pc, __u64 rsp)
+WALK_INLINE __u64 walk_probed_pc(__u64 pc, __u64 *rsp)
 {
-	return pc == home.probed_pc && rsp == home.probed_rsp ? home.real_pc : 0;
+	return pc == home.probed_pc && *rsp == home.probed_rsp ? home.real_pc : 0;
 }
 
 /* ---- rules ---- */
