@@ -6,6 +6,7 @@
  * counted apart, so that "runs = the sum of the outcomes" can fail if a path forgets to.
  */
 #include "process.h"
+#include "snapshot.h"
 #include "store.h"
 #include "target.h"
 #include "unwind.h"
@@ -21,12 +22,13 @@ const volatile bool ebprof_capture;
 const volatile __u32 ebprof_max_frames = USER_FRAMES_DEFAULT;
 const volatile __u32 ebprof_kernel_frames_max = KERNEL_FRAMES_MAX;
 const volatile __u32 ebprof_ring_bytes = 4 << 20;
+const volatile __u32 ebprof_snapshot_bytes = SNAPSHOT_STACK_DEFAULT;
 const volatile struct stack_key ebprof_seed;
 
 /* All that a walk needs that does not fit the BPF stack. */
 struct scratch {
 	__u32 busy;
-	__u32 reserved;
+	__u32 number; /* of all CPUs' slots */
 	struct process_id id;
 	struct process_entry entry;
 	struct count_key count;
@@ -36,8 +38,6 @@ struct scratch {
 	struct walk walk;
 };
 
-/* Two per CPU: programs that can be interrupted by a tick walk stacks too. */
-enum { SCRATCH_SLOTS = 2 };
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, SCRATCH_SLOTS);
@@ -51,8 +51,10 @@ static __always_inline struct scratch *scratch_claim(void)
 		__u32 key = i;
 		struct scratch *s = bpf_map_lookup_elem(&ebprof_scratch, &key);
 
-		if (s && __sync_val_compare_and_swap(&s->busy, 0, 1) == 0)
+		if (s && __sync_val_compare_and_swap(&s->busy, 0, 1) == 0) {
+			s->number = bpf_get_smp_processor_id() * SCRATCH_SLOTS + i;
 			return s;
+		}
 	}
 	return 0;
 }
@@ -181,37 +183,46 @@ static __always_inline bool entry_unchanged(const struct scratch *s)
 	       held->count == s->entry.count && held->slot == s->entry.slot;
 }
 
-/* Which set of mappings was last reported to lack one, by slot modulo the size: {slot, generation + 1}. */
+/* Which set of mappings was last reported to lack one, by slot modulo the size. */
+struct stale_report {
+	__u64 mappings; /* slot, generation + 1 */
+	__u64 time_ns;
+};
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 4096);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct stale_report);
 } ebprof_stale SEC(".maps");
 
 /*
  * A pc outside all known mappings says that they are stale. Once per set of mappings is enough to say it, and wakes the
- * loader: until it has read them again, all stacks that pass there are lost.
+ * loader: until it has read them again, all stacks that pass there wait for it. True while its answer may come.
  */
-static __always_inline void report_no_mapping(struct scratch *s)
+static __always_inline bool report_no_mapping(struct scratch *s, __u64 now)
 {
 	__u32 place = s->entry.slot % 4096;
-	__u64 said = (__u64)s->entry.slot << 32 | (s->entry.generation + 1);
-	__u64 *last = bpf_map_lookup_elem(&ebprof_stale, &place);
+	__u64 mappings = (__u64)s->entry.slot << 32 | (s->entry.generation + 1);
+	struct stale_report *last = bpf_map_lookup_elem(&ebprof_stale, &place);
 
-	if (!last || *last == said)
-		return;
+	if (!last)
+		return false;
+	if (last->mappings == mappings)
+		return now - last->time_ns < SNAPSHOT_STALE_NS;
 	struct record_no_mapping record = {
 		.type = RECORD_NO_MAPPING,
 		.process = s->entry.slot,
-		.time_ns = bpf_ktime_get_ns(),
+		.time_ns = now,
 		.pc = s->walk.pc,
 		.id = s->id,
 		.generation = s->entry.generation,
 	};
 
-	if (ring_send(&record, sizeof(record), BPF_RB_FORCE_WAKEUP) == 0)
-		*last = said;
+	if (ring_send(&record, sizeof(record), BPF_RB_FORCE_WAKEUP) == 0) {
+		last->mappings = mappings;
+		last->time_ns = now;
+	}
+	return true;
 }
 
 /* Walks from the first frame to a stop. */
@@ -257,12 +268,53 @@ static __always_inline void note_first_complete(void)
 		counters->first_complete_ns = bpf_ktime_get_ns();
 }
 
-/* The user's part. Sets s->count.user. */
-static __always_inline void take_user_stack(struct scratch *s, struct task_struct *task)
+/* Sends the sample to the loader instead of what was made of it. True = it has left. */
+static __always_inline bool give_second_chance(struct scratch *s, const struct pt_regs *regs, __u64 now)
+{
+	__u32 number = s->number;
+	struct snapshot_buffer *buffer = bpf_map_lookup_elem(&ebprof_snapshots, &number);
+
+	if (!buffer)
+		return false;
+	if (!snapshot_within_budget(s->entry.slot, now)) {
+		counter_add(COUNTER_snapshots_over_budget, 1);
+		return false;
+	}
+	buffer->record.stop = s->walk.stop;
+	load_registers(&s->walk, regs);
+	buffer->record.time_ns = now;
+	bpf_probe_read_kernel(buffer->record.regs, sizeof(s->walk.regs), s->walk.regs);
+	buffer->record.regs[DWARF_RIP] = s->walk.pc;
+	buffer->record.is_32bit = s->walk.is_32bit;
+	buffer->record.count = s->count;
+	if (snapshot_send(buffer, s->walk.regs[DWARF_RSP]))
+		return false;
+	counter_add(COUNTER_snapshots, 1);
+	return true;
+}
+
+/* Whether the loader may soon know what the walk lacked. */
+static __always_inline bool may_be_finished(struct scratch *s, __u64 now)
+{
+	switch (s->walk.stop) {
+	case STOP_no_process_table:
+	case STOP_no_file_table:
+	case STOP_table_changed:
+		return true;
+	case STOP_no_mapping:
+		return report_no_mapping(s, now);
+	default:
+		return false;
+	}
+}
+
+/* The user's part. Sets s->count.user; false = the sample is the loader's now, count and all. */
+static __always_inline bool take_user_stack(struct scratch *s, struct task_struct *task)
 {
 	const struct pt_regs *regs = (const struct pt_regs *)bpf_task_pt_regs(task);
 	struct walk *w = &s->walk;
 	__u64 pc = regs->rip;
+	__u64 now = bpf_ktime_get_ns();
 
 	load_registers(w, regs);
 	w->is_32bit = regs->cs != USER_CS_64;
@@ -270,19 +322,12 @@ static __always_inline void take_user_stack(struct scratch *s, struct task_struc
 	if (s->entry.count && !entry_unchanged(s))
 		restart_as_changed(w, pc);
 
-	if (w->stop == STOP_no_mapping)
-		report_no_mapping(s);
-	stack_key_finish(&w->key, w->has_raw ? s->entry.slot : 0);
-	w->record.type = RECORD_STACK;
-	w->record.nr_frames = walk_nr_kept(w);
-	w->record.nr_leaf_frames = w->nr_leaf_frames;
-	w->record.nr_walked = w->nr_walked;
-	w->record.process = s->entry.slot;
-	w->record.has_raw = w->has_raw;
-	w->record.is_kernel = 0;
-	w->record.key = w->key;
+	if (may_be_finished(s, now) && ebprof_snapshot_bytes && give_second_chance(s, regs, now))
+		return false;
+	walk_finish(w, s->entry.slot);
 	s->count.user = w->key;
 	store_body(&w->record, w->record.nr_frames);
+	return true;
 }
 
 /* How the user's part of a sample that was counted had ended. */
@@ -389,13 +434,15 @@ static __always_inline enum counter take_sample(struct bpf_perf_event_data *ctx,
 		set_labels(s, task);
 		if (take_kernel)
 			take_kernel_stack(s, ctx);
-		if (take_user)
-			take_user_stack(s, task);
+		bool is_ours = !take_user || take_user_stack(s, task);
+
 		if (ebprof_capture && take_user)
 			capture(s, task, in_kernel);
-		outcome = store_count(&s->count);
-		if (outcome == COUNTER_samples && take_user)
+		outcome = is_ours ? store_count(&s->count) : COUNTER_samples;
+		if (outcome == COUNTER_samples && take_user && is_ours)
 			count_user_end(&s->walk);
+		else if (!is_ours)
+			; /* the loader does */
 		else if (outcome == COUNTER_samples)
 			counter_add(COUNTER_user_absent, 1);
 	}

@@ -25,6 +25,7 @@ extern const volatile __u32 ebprof_max_frames;
 extern const volatile __u32 ebprof_kernel_frames_max; /* kernel.perf_event_max_stack, KERNEL_FRAMES_MAX at most */
 extern const volatile __u32 ebprof_pidns_inode;       /* the loader's pid namespace */
 extern const volatile __u32 ebprof_ring_bytes;
+extern const volatile __u32 ebprof_snapshot_bytes; /* of stack that a second chance copies; 0 = none is given */
 extern const volatile struct stack_key ebprof_seed;
 
 /* State that the loader reads while it runs. */

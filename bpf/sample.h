@@ -20,7 +20,10 @@ enum {
 	POOL_SEGMENT_SHIFT = 20, /* the pool of unwind tables grows by segments of 1 MiB */
 	POOL_SEGMENT_SIZE = 1 << POOL_SEGMENT_SHIFT,
 	POOL_SEGMENTS_MAX = 1024,
-	CAPTURE_STACK_MAX = 64 << 10, /* bytes of stack that a debugging capture holds */
+	SCRATCH_SLOTS = 2,             /* per CPU: programs that can be interrupted by a tick walk stacks too */
+	CAPTURE_STACK_MAX = 64 << 10,  /* bytes of stack that a debugging capture holds */
+	SNAPSHOT_STACK_MAX = 64 << 10, /* that a copy holds of a stack which the loader is to walk */
+	SNAPSHOT_STACK_DEFAULT = 16 << 10,
 };
 
 /*
@@ -158,6 +161,8 @@ static inline __u64 frame_make_stop(enum stop stop, __u32 module)
 	COUNTER(known_busy, EVENT, "stacks sent again: table of known stacks busy", "")                                \
 	COUNTER(frame_overflow, EVENT, "frames kept raw: module or offset out of range", "please report it")           \
 	COUNTER(targets_full, EVENT, "children not recorded: table of targets full", "raise --processes")              \
+	COUNTER(snapshots, EVENT, "stacks copied for a second chance", "")                                             \
+	COUNTER(snapshots_over_budget, EVENT, "stacks that had no second chance: too many at once", "")                \
 	COUNTER(process_events, EVENT, "process events", "")                                                           \
 	COUNTER(capture_failed, EVENT, "captures that did not fit the ring", "raise --ring")
 
@@ -257,6 +262,7 @@ enum record_type {
 	RECORD_EXIT,
 	RECORD_NO_MAPPING,
 	RECORD_CAPTURE,
+	RECORD_SNAPSHOT,
 };
 
 /*
@@ -324,6 +330,21 @@ struct record_capture {
 	__u64 regs[17]; /* DWARF numbers, rip last */
 	__u64 frames[USER_FRAMES_MAX];
 	__u8 stack[CAPTURE_STACK_MAX]; /* from regs[7] (rsp) upwards */
+};
+
+/*
+ * A sample whose stack could not be walked to its end because something that the loader is about to learn was missing:
+ * followed by stack_bytes of the stack from stack_start on. The loader finishes the walk and adds the count.
+ */
+struct record_snapshot {
+	__u32 type;
+	__u32 stack_bytes;
+	__u64 time_ns;
+	__u64 stack_start;
+	__u64 regs[17]; /* DWARF numbers, rip last */
+	__u32 is_32bit;
+	__u32 stop;             /* enum stop: what was missing */
+	struct count_key count; /* its user key is empty */
 };
 
 /* What the task iterator writes for each process that runs already. */

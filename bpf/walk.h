@@ -595,4 +595,18 @@ WALK_INLINE void walk_start(struct walk *w, const struct stack_key *seed, __u32 
 	w->overflow = 0;
 }
 
+/* After the last step: completes the key, and the record that frames leave with. */
+WALK_INLINE void walk_finish(struct walk *w, __u32 process)
+{
+	stack_key_finish(&w->key, w->has_raw ? process : 0);
+	w->record.type = RECORD_STACK;
+	w->record.nr_frames = walk_nr_kept(w);
+	w->record.nr_leaf_frames = w->nr_leaf_frames;
+	w->record.nr_walked = w->nr_walked;
+	w->record.process = process;
+	w->record.has_raw = w->has_raw;
+	w->record.is_kernel = 0;
+	w->record.key = w->key;
+}
+
 #endif

@@ -28,6 +28,8 @@
 	LOADER_COUNTER(mappings_refused, "mappings that did not fit", "raise --mappings") \
 	LOADER_COUNTER(frames_unnamed, "user frames without a name", "install the debug packages")                     \
 	LOADER_COUNTER(kernel_unnamed, "kernel frames without a name", "set kernel.kptr_restrict=0 or 1 with CAP_SYSLOG") \
+	LOADER_COUNTER(snapshots_hurried, "copied stacks walked too early: too many were waiting", "lower --snapshot") \
+	LOADER_COUNTER(snapshots_broken, "samples lost: a copied stack contradicted itself", "please report it") \
 	LOADER_COUNTER(rescans, "times a process's mappings were read again", "")
 
 enum loader_counter {

@@ -88,6 +88,9 @@ static void configure(struct recorder_bpf *skeleton, const struct programs_confi
 	skeleton->rodata->ebprof_pidns_inode = pidns_inode();
 	skeleton->rodata->ebprof_ring_bytes = config->ring_bytes;
 	skeleton->rodata->ebprof_seed = config->seed;
+	skeleton->rodata->ebprof_snapshot_bytes = config->snapshot_bytes;
+	if (config->snapshot_bytes)
+		set_max_entries(skeleton->maps.ebprof_snapshots, SCRATCH_SLOTS * (uint32_t)libbpf_num_possible_cpus());
 	set_max_entries(skeleton->maps.ebprof_ring, config->ring_bytes);
 	set_max_entries(skeleton->maps.ebprof_known, config->known_max);
 	set_max_entries(skeleton->maps.ebprof_processes, config->processes_max);
@@ -191,6 +194,8 @@ int programs_create(const struct programs_config *config, struct programs **ret,
 	struct programs *programs = memory_new(struct programs);
 
 	programs->counts[0] = programs->counts[1] = -1;
+	/* All at once: it is read by one thread while another adds to it. */
+	vector_reserve(&programs->segments, POOL_SEGMENTS_MAX);
 	libbpf_set_print(print_libbpf);
 	programs->skeleton = recorder_bpf__open();
 	int error = programs->skeleton ? 0 : -errno;
@@ -361,8 +366,16 @@ void *programs_new_segment(struct programs *programs, uint32_t number)
 		close(fd);
 		return NULL;
 	}
-	*vector_push(&programs->segments) = (struct segment){.fd = fd, .memory = memory};
+	programs->segments.data[number] = (struct segment){.fd = fd, .memory = memory};
+	__atomic_store_n(&programs->segments.nr, number + 1, __ATOMIC_RELEASE);
 	return memory;
+}
+
+const void *programs_segment(const struct programs *programs, uint32_t number)
+{
+	return number < __atomic_load_n(&programs->segments.nr, __ATOMIC_ACQUIRE)
+		       ? programs->segments.data[number].memory
+		       : NULL;
 }
 
 int programs_install_segments(struct programs *programs, uint32_t first, uint32_t nr)

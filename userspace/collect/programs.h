@@ -23,7 +23,8 @@ struct programs_config {
 	bool capture;
 	uint32_t max_frames;
 	uint32_t ring_bytes, counts_max, known_max, processes_max, mappings_max,
-		modules_max; /* entries; powers of two not needed */
+		modules_max;     /* entries; powers of two not needed */
+	uint32_t snapshot_bytes; /* of stack copied for a second chance, SNAPSHOT_STACK_MAX at most; 0 = none */
 	struct stack_key seed;
 };
 
@@ -71,6 +72,8 @@ const struct programs_memory *programs_memory(const struct programs *programs);
  * for running programs (some ms).
  */
 void *programs_new_segment(struct programs *programs, uint32_t number);
+/* NULL = there is no such segment. May be called while another thread makes new ones. */
+const void *programs_segment(const struct programs *programs, uint32_t number);
 int programs_install_segments(struct programs *programs, uint32_t first, uint32_t nr);
 
 /* The ring. Each record is borrowed for the call. Returns the number of records read or a negative errno. */

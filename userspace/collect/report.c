@@ -37,6 +37,19 @@ static void add_up(const struct cpu_counters *cpus, size_t nr, uint64_t *totals)
 			totals[i] += cpus[cpu].value[i];
 }
 
+/* What the loader has walked counts like what the kernel has. */
+static void add_second_chances(const struct second_chance_stats *stats, uint64_t *totals)
+{
+	for (int stop = 0; stop < NR_STOPS; stop++)
+		totals[counter_of_stop(stop)] += stats->nr_ends[stop];
+	totals[COUNTER_user_frames] += stats->nr_frames;
+	totals[COUNTER_fp_frames] += stats->nr_fp_frames;
+	totals[COUNTER_fp_stacks] += stats->nr_fp_stacks;
+	totals[COUNTER_guessed_frames] += stats->nr_guessed_frames;
+	totals[COUNTER_guessed_stacks] += stats->nr_guessed_stacks;
+	totals[COUNTER_elided_stacks] += stats->nr_elided;
+}
+
 static bool is_loss(const char *name)
 {
 	return strncmp(name, "lost_", 5) == 0;
@@ -146,6 +159,8 @@ static void make_lines(const struct report_input *input, const uint64_t *totals,
 		[LOADER_mappings_refused] = input->processes->nr_mappings_refused,
 		[LOADER_frames_unnamed] = input->naming.nr_frames_unnamed,
 		[LOADER_kernel_unnamed] = input->naming.nr_kernel_unnamed,
+		[LOADER_snapshots_hurried] = input->second_chance ? input->second_chance->nr_hurried : 0,
+		[LOADER_snapshots_broken] = input->second_chance ? input->second_chance->nr_broken : 0,
 		[LOADER_rescans] = input->processes->nr_rescans,
 	};
 	struct counter_line *lines = memory_new_array(struct counter_line, NR_COUNTERS + NR_LOADER_COUNTERS);
@@ -217,12 +232,19 @@ int report_make(const struct report_input *input, struct run_report *ret)
 		return error;
 	memset(ret, 0, sizeof(*ret));
 	add_up(cpus, nr, totals);
+	if (input->second_chance)
+		add_second_chances(input->second_chance, totals);
 	make_balances(input, cpus, nr, ret);
 	make_lines(input, totals, ret);
 	ret->first_tick_ns = earliest(cpus, nr, offsetof(struct cpu_counters, first_ns), input->created_ns);
 	ret->first_complete_ns =
 		earliest(cpus, nr, offsetof(struct cpu_counters, first_complete_ns), input->created_ns);
 	free(cpus);
+	uint64_t second_ns = input->second_chance ? input->second_chance->first_complete_ns : 0;
+
+	if (second_ns > input->created_ns &&
+	    (!ret->first_complete_ns || second_ns - input->created_ns < ret->first_complete_ns))
+		ret->first_complete_ns = second_ns - input->created_ns;
 
 	ret->seconds = (double)(input->stopped_ns - input->started_ns) / 1e9;
 	ret->period_ns = input->period_ns;

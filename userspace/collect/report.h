@@ -8,6 +8,7 @@
 #include "naming.h"
 #include "processes.h"
 #include "programs.h"
+#include "second_chance.h"
 #include "session.h"
 #include "store.h"
 #include "tables.h"
@@ -18,6 +19,7 @@ struct report_input {
 	const struct modules *modules;
 	const struct store *store;
 	struct tables_stats tables;
+	const struct second_chance_stats *second_chance; /* NULL = none was given */
 	struct naming_stats naming;
 	uint64_t created_ns, started_ns, stopped_ns;
 	uint64_t period_ns; /* 0 = ticks are not a matter of time */

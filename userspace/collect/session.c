@@ -14,6 +14,7 @@
 #include <math.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -28,6 +29,7 @@
 #include "programs.h"
 #include "reader.h"
 #include "report.h"
+#include "second_chance.h"
 #include "sideband.h"
 #include "store.h"
 #include "tables.h"
@@ -45,6 +47,7 @@ enum {
 	ROUND_FIRST_MS = 1,
 	TABLES_WAIT_MS = 120,          /* from session_create: later ticks without a table count as such */
 	COMMAND_TABLES_WAIT_MS = 2000, /* a command waits for us, and misses nothing meanwhile */
+	LAST_TABLES_WAIT_MS = 200,
 	COUNTS_SWITCH_MS = 5000,
 	COUNTS_SWITCH_MIN_MS = 200, /* when exited images or a lack of slots ask for one */
 };
@@ -77,7 +80,8 @@ struct session {
 	struct modules modules;
 	struct processes processes;
 	struct store store;
-	struct capture *capture; /* NULL unless asked for */
+	struct second_chance *second_chance; /* NULL = none is given */
+	struct capture *capture;             /* NULL unless asked for */
 	VECTOR(struct event) events;
 	size_t next_event; /* during a round */
 	uint64_t nr_sideband_lost, nr_throttled;
@@ -128,7 +132,9 @@ static void handle_ring_record(const void *record, size_t size_bytes, void *cont
 		store_add_body(&session->store, record, size_bytes);
 	else if (type == RECORD_CAPTURE && session->capture && size_bytes >= sizeof(struct record_capture))
 		capture_write(session->capture, record, &session->processes);
-	else if (type != RECORD_CAPTURE)
+	else if (type == RECORD_SNAPSHOT && session->second_chance)
+		second_chance_add(session->second_chance, record, size_bytes);
+	else if (type != RECORD_CAPTURE && type != RECORD_SNAPSHOT)
 		queue_event(session, record, size_bytes, type);
 }
 
@@ -191,6 +197,8 @@ static void round_of_drains(struct session *session)
 	session->events.nr = left;
 	if (left || processes_publish(&session->processes))
 		session->round_ms = ROUND_FIRST_MS;
+	if (session->second_chance)
+		second_chance_walk(session->second_chance, began_ns, false);
 }
 
 static void handle_count(const struct count_key *key, uint64_t count, void *context)
@@ -230,6 +238,7 @@ static struct programs_config programs_config_of(const struct session *session, 
 		.label_cpu = config->label_cpu,
 		.capture = config->capture_path != NULL,
 		.max_frames = config->max_depth,
+		.snapshot_bytes = config->snapshot_bytes,
 		.ring_bytes = config->ring_bytes ? config->ring_bytes : ring,
 		.counts_max = config->counts_max ? config->counts_max : COUNTS_MAX,
 		.known_max = config->known_max ? config->known_max : KNOWN_MAX,
@@ -271,6 +280,12 @@ static int set_up(struct session *session, struct problem *problem)
 
 	if (error)
 		return error;
+	/* Copies of stacks pass through the ring as well, which no core dump may hold either. */
+	if (session->config.snapshot_bytes || session->config.capture_path)
+		prctl(PR_SET_DUMPABLE, 0);
+	if (session->config.snapshot_bytes)
+		session->second_chance = second_chance_create(&session->processes, session->programs, &session->store,
+							      session->config.max_depth);
 	tables_attach(session->tables, session->programs);
 	processes_attach(&session->processes, session->programs);
 	/* The side band first, so that no mapping falls between reading /proc and listening. */
@@ -336,6 +351,7 @@ void session_destroy(struct session *session)
 	tables_destroy(session->tables);
 	processes_deinit(&session->processes);
 	modules_deinit(&session->modules);
+	second_chance_destroy(session->second_chance);
 	store_deinit(&session->store);
 	programs_destroy(session->programs);
 	reader_destroy(session->reader);
@@ -414,6 +430,15 @@ enum session_end session_run(struct session *session, double seconds, const vola
 
 /* ---- finishing ---- */
 
+/* The last samples' files may have been mapped just now: their tables are waited for a little. */
+static void finish_second_chances(struct session *session)
+{
+	second_chance_walk(session->second_chance, now_ns(CLOCK_MONOTONIC), false);
+	if (second_chance_nr_waiting(session->second_chance))
+		tables_wait(session->tables, now_ns(CLOCK_MONOTONIC) + LAST_TABLES_WAIT_MS * 1000000ull);
+	second_chance_walk(session->second_chance, now_ns(CLOCK_MONOTONIC), true);
+}
+
 static void drain_rest(struct session *session)
 {
 	uint64_t stopped_ns = now_ns(CLOCK_MONOTONIC);
@@ -433,6 +458,8 @@ static void drain_rest(struct session *session)
 			message_warn("cannot drain the counts (%s)", strerror(-error));
 	}
 	programs_drain_ring(session->programs, handle_ring_record, session);
+	if (session->second_chance)
+		finish_second_chances(session);
 	if (session->capture)
 		capture_finish(session->capture, &session->processes, &session->modules);
 	message_detail("drained in %.1f ms", (double)(now_ns(CLOCK_MONOTONIC) - stopped_ns) / 1e6);
@@ -479,6 +506,7 @@ int session_finish(struct session *session, struct profile **ret, struct problem
 		.modules = &session->modules,
 		.store = &session->store,
 		.tables = tables_stats(session->tables),
+		.second_chance = session->second_chance ? second_chance_stats(session->second_chance) : NULL,
 		.naming = naming,
 		.created_ns = session->created_ns,
 		.started_ns = session->started_ns,

@@ -147,6 +147,7 @@ static struct session_config session_config_make(const struct record *record)
 			: options->kernel_only ? PART_KERNEL
 					       : PART_BOTH,
 		.max_depth = (uint32_t)options->max_depth,
+		.snapshot_bytes = (uint32_t)options->snapshot_kib << 10,
 		.label_pid = options->labels.pid,
 		.label_comm = options->labels.comm,
 		.label_thread = options->labels.thread,

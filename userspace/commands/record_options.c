@@ -206,6 +206,10 @@ static const struct option_row record_rows[] = {
 	{ .kind = OPTION_INTEGER, .name = "max-depth", .argument = "FRAMES", FIELD(max_depth), .min = DEPTH_MIN,
 	  .max = DEPTH_MAX, .help = "user frames kept of a stack, 16 to 1024 (384): of deeper ones two thirds at the leaf, the rest at the root" },
 
+	{ .kind = OPTION_INTEGER, .name = "snapshot", .argument = "KIB", FIELD(snapshot_kib), .min = 0,
+	  .max = SNAPSHOT_MAX_KIB,
+	  .help = "a stack that can't be walked yet, of a program that has just started, say, is copied up to this size and "
+		  "walked a moment later (16; 0 = never): the copy stays in memory and is wiped" },
 	{ .kind = OPTION_GROUP, .help = "What to write" },
 	{ .kind = OPTION_STRING, .letter = 'o', .name = "output", .argument = "FILE", FIELD(output_path),
 	  .values = "<file>",
@@ -321,6 +325,7 @@ int record_options_parse(int argc, char **argv, struct record_options *ret, stru
 		.rate_hz = RATE_DEFAULT_HZ,
 		.labels = {.pid = true, .comm = true, .thread = true},
 		.max_depth = DEPTH_DEFAULT,
+		.snapshot_kib = SNAPSHOT_DEFAULT_KIB,
 		.strict = {.percent = 0.1},
 	};
 	struct option_rest rest;

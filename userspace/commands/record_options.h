@@ -22,6 +22,8 @@ enum {
 	DEPTH_DEFAULT = 384,
 	DEPTH_MIN = 16,
 	DEPTH_MAX = 1024,
+	SNAPSHOT_DEFAULT_KIB = 16,
+	SNAPSHOT_MAX_KIB = 64,
 	TARGETS_MAX = 1024,
 };
 
@@ -51,6 +53,7 @@ struct record_options {
 	bool user_only, kernel_only;
 	struct record_labels labels;
 	long long max_depth;
+	long long snapshot_kib;
 
 	enum record_format format;
 	const char *output_path; /* never NULL after parsing */

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "second_chance.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "memory.h"
+#include "vector.h"
+#include "walk.h"
+
+enum {
+	WAITING_BYTES_MAX = 64 << 20,
+};
+#define TABLE_WAIT_NS   5000000000ull /* for a file's table, which may be large */
+#define MAPPING_WAIT_NS 500000000ull  /* for mappings, which are read within a round or two */
+
+/* A sample that waits. */
+struct waiting {
+	struct record_snapshot record;
+	uint8_t *stack; /* record.stack_bytes, in memory of its own pages */
+};
+
+struct second_chance {
+	const struct processes *processes;
+	const struct programs *programs;
+	struct store *store;
+	uint32_t max_frames;
+	VECTOR(struct waiting) list;
+	uint64_t waiting_bytes;
+	struct second_chance_stats stats;
+	struct walk walk;
+};
+
+/* ---- the walker's home: the shared memory of the programs, and one copied stack ---- */
+
+struct home {
+	const struct process *process;
+	const struct programs *programs;
+	const struct waiting *sample;
+	struct mapping_slot slot; /* the one looked at last */
+};
+/* The walker hands nothing through to its home. Set during a walk. */
+static _Thread_local struct home *home_at;
+
+WALK_INLINE const struct mapping_slot *walk_get_mapping(__u32 index)
+{
+	const struct mappings *mappings = &home_at->process->mappings;
+
+	if (index >= mappings->list.nr)
+		return NULL;
+	const struct mapping *mapping = &mappings->list.data[index];
+
+	home_at->slot = (struct mapping_slot){
+		.start = mapping->start,
+		.end = mapping->end,
+		.offset = mapping->module_offset,
+		.module = mapping->module,
+	};
+	return &home_at->slot;
+}
+
+WALK_INLINE const struct module_table *walk_get_module(__u32 module)
+{
+	const struct programs_memory *memory = programs_memory(home_at->programs);
+
+	if (module >= memory->nr_modules)
+		return NULL;
+	/* The state is written last; what it speaks of is read after it. */
+	__atomic_load_n(&memory->modules[module].state, __ATOMIC_ACQUIRE);
+	return &memory->modules[module];
+}
+
+WALK_INLINE const void *walk_get_segment(__u32 segment)
+{
+	return programs_segment(home_at->programs, segment);
+}
+
+WALK_INLINE const struct unwind_rule *walk_get_rule(__u32 rule)
+{
+	const struct programs_memory *memory = programs_memory(home_at->programs);
+
+	return rule < memory->nr_rules ? &memory->rules[rule] : NULL;
+}
+
+/* The stack's copy alone: what else is in the process's memory may have changed, and reading it could take forever. */
+WALK_INLINE int walk_read_user(void *buffer, __u32 size_bytes, __u64 address)
+{
+	const struct record_snapshot *record = &home_at->sample->record;
+	__u64 at = address - record->stack_start;
+
+	if (at > record->stack_bytes || size_bytes > record->stack_bytes - at)
+		return -1;
+	memcpy(buffer, home_at->sample->stack + at, size_bytes);
+	return 0;
+}
+
+/* Which probed calls were in progress is known at the sample only. */
+WALK_INLINE __u64 walk_probed_pc(__u64 pc, __u64 *rsp)
+{
+	(void)pc;
+	(void)rsp;
+	return 0;
+}
+
+/* ---- walking ---- */
+
+static void walk_sample(struct second_chance *chance, const struct process *process, const struct waiting *sample)
+{
+	struct home home = {.process = process, .programs = chance->programs, .sample = sample};
+	struct walk *walk = &chance->walk;
+
+	home_at = &home;
+	walk->pc = sample->record.regs[DWARF_RIP];
+	memcpy(walk->regs, sample->record.regs, sizeof(walk->regs));
+	walk->is_32bit = sample->record.is_32bit != 0;
+	walk->first_mapping = 0;
+	walk->nr_mappings = process ? (uint32_t)process->mappings.list.nr : 0;
+	walk_start(walk, &chance->store->seed, chance->max_frames);
+	if (!walk->nr_mappings) {
+		walk->has_raw = 1;
+		walk_append(walk, frame_make(FRAME_RAW, FRAME_EXACT, walk->pc));
+		walk_stop(walk, STOP_no_process_table, NO_MODULE);
+	}
+	for (uint32_t i = 0; walk->nr_mappings && i <= USER_WALK_MAX; i++)
+		if (walk_step(walk))
+			break;
+	if (walk->stop == STOP_walker_limit)
+		walk_stop(walk, STOP_walker_limit, NO_MODULE);
+	home_at = NULL;
+}
+
+static void count_end(struct second_chance_stats *stats, const struct walk *walk, uint64_t time_ns)
+{
+	stats->nr_ends[walk->stop]++;
+	stats->nr_frames += walk->nr_walked;
+	stats->nr_fp_frames += walk->nr_fp_frames;
+	stats->nr_fp_stacks += walk->nr_fp_frames > 0;
+	stats->nr_guessed_frames += walk->nr_guessed_frames;
+	stats->nr_guessed_stacks += walk->nr_guessed_frames > 0;
+	stats->nr_elided += walk->nr_walked > walk_nr_kept(walk);
+	if (walk->stop == STOP_complete && (!stats->first_complete_ns || time_ns < stats->first_complete_ns))
+		stats->first_complete_ns = time_ns;
+}
+
+/* Hands a walked stack on, as if the kernel had walked it. */
+static void keep(struct second_chance *chance, const struct waiting *sample)
+{
+	struct walk *walk = &chance->walk;
+	struct count_key count = sample->record.count;
+
+	walk_finish(walk, count.process);
+	count.user = walk->key;
+	store_add_body(chance->store, &walk->record, sizeof(walk->record) + walk_nr_kept(walk) * sizeof(uint64_t));
+	store_add_count(chance->store, &count, 1);
+	count_end(&chance->stats, walk, sample->record.time_ns);
+}
+
+/* Whether a walk that ended like this may still get further. */
+static bool may_go_on(enum stop stop, uint64_t age_ns)
+{
+	switch (stop) {
+	case STOP_no_file_table:
+		return age_ns < TABLE_WAIT_NS;
+	case STOP_no_process_table:
+	case STOP_no_mapping:
+		return age_ns < MAPPING_WAIT_NS;
+	default:
+		return false;
+	}
+}
+
+static void forget(struct second_chance *chance, struct waiting *sample)
+{
+	explicit_bzero(sample->stack, sample->record.stack_bytes);
+	explicit_bzero(sample->record.regs, sizeof(sample->record.regs));
+	munmap(sample->stack, sample->record.stack_bytes);
+	chance->waiting_bytes -= sample->record.stack_bytes;
+}
+
+void second_chance_walk(struct second_chance *chance, uint64_t now_ns, bool is_last)
+{
+	bool hurry = chance->waiting_bytes > WAITING_BYTES_MAX;
+	size_t left = 0;
+
+	for (size_t i = 0; i < chance->list.nr; i++) {
+		struct waiting *sample = &chance->list.data[i];
+		uint64_t age_ns = now_ns - sample->record.time_ns;
+
+		walk_sample(chance, processes_find_slot(chance->processes, sample->record.count.process), sample);
+		if (!is_last && may_go_on(chance->walk.stop, age_ns)) {
+			if (!hurry) {
+				chance->list.data[left++] = *sample;
+				continue;
+			}
+			chance->stats.nr_hurried++;
+		}
+		keep(chance, sample);
+		forget(chance, sample);
+	}
+	chance->list.nr = left;
+	explicit_bzero(&chance->walk, sizeof(chance->walk));
+}
+
+/* ---- taking in ---- */
+
+void second_chance_add(struct second_chance *chance, const void *record, size_t size_bytes)
+{
+	const struct record_snapshot *snapshot = record;
+
+	if (size_bytes < sizeof(*snapshot) || !snapshot->stack_bytes ||
+	    snapshot->stack_bytes > size_bytes - sizeof(*snapshot)) {
+		chance->stats.nr_broken++;
+		return;
+	}
+	void *stack = mmap(NULL, snapshot->stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (stack == MAP_FAILED) {
+		chance->stats.nr_broken++;
+		return;
+	}
+	madvise(stack, snapshot->stack_bytes, MADV_DONTDUMP);
+	memcpy(stack, snapshot + 1, snapshot->stack_bytes);
+	*vector_push(&chance->list) = (struct waiting){.record = *snapshot, .stack = stack};
+	chance->waiting_bytes += snapshot->stack_bytes;
+}
+
+struct second_chance *second_chance_create(const struct processes *processes, const struct programs *programs,
+					   struct store *store, uint32_t max_frames)
+{
+	struct second_chance *chance = memory_new(struct second_chance);
+
+	chance->processes = processes;
+	chance->programs = programs;
+	chance->store = store;
+	chance->max_frames = max_frames;
+	return chance;
+}
+
+void second_chance_destroy(struct second_chance *chance)
+{
+	if (!chance)
+		return;
+	for (size_t i = 0; i < chance->list.nr; i++)
+		forget(chance, &chance->list.data[i]);
+	vector_free(&chance->list);
+	free(chance);
+}
+
+const struct second_chance_stats *second_chance_stats(const struct second_chance *chance)
+{
+	return &chance->stats;
+}
+
+size_t second_chance_nr_waiting(const struct second_chance *chance)
+{
+	return chance->list.nr;
+}
