@@ -353,6 +353,12 @@ def assert_complete(recording, share=0.995, early_seconds=0.1, libraries=0):
     assert recording.stats["complete"] >= share * others, f"{recording.stats['complete']} of {others}: {reasons}"
 
 
+def assert_only_known_ends(recording, share=0.999):
+    """Nearly all user stacks reach their root, with no allowance for beginnings."""
+    reasons = {name: value for name, value in recording.counters.items() if name.startswith("user_") and value}
+    assert recording.stats["complete"] >= share * recording.stats["user_stacks"] - 1, reasons
+
+
 def line_of(source, words):
     """The number of the line of a workload's source that holds the words."""
     with open(os.path.join(ROOT, "tests", "workloads", source)) as file:

@@ -6,6 +6,7 @@
  *   register     the frame's address relative to r10, which the function called has overwritten; a leaf would be fine
  *   unreadable   the stack pointer points at address 16 while it spins
  *   backwards    the frame's address below the stack pointer
+ *   nowhere      a return address at which there is nothing
  *   nothing      no unwind information, and a frame pointer that points nowhere
  */
 #include <string.h>
@@ -16,7 +17,7 @@
 #error the workload is written for x86-64
 #endif
 
-work_fn odd_expression, odd_register, odd_unreadable, odd_backwards, odd_nothing, odd_callee;
+work_fn odd_expression, odd_register, odd_unreadable, odd_backwards, odd_nothing, odd_nowhere, odd_callee;
 
 WORK void odd_callee(unsigned long spins)
 {
@@ -68,7 +69,14 @@ __asm__(".text\n"
 	"mov $0x1234, %ebp\n"
 	SPIN
 	"pop %rbp\n"
-	"ret\n" END("odd_nothing"));
+	"ret\n" END("odd_nothing")
+
+	FUNCTION("odd_nowhere")
+	".cfi_startproc\n"
+	"push $0x12345678\n"
+	SPIN
+	"add $8, %rsp\n"
+	"ret\n.cfi_endproc\n" END("odd_nowhere"));
 
 static const struct {
 	const char *name;
@@ -76,6 +84,7 @@ static const struct {
 } modes[] = {
 	{ "expression", odd_expression }, { "register", odd_register }, { "unreadable", odd_unreadable },
 	{ "backwards", odd_backwards },	  { "nothing", odd_nothing },
+	{ "nowhere", odd_nowhere },
 };
 
 int main(int argc, char **argv)

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stacks that the kernel could not walk yet: finished by the loader from a copy, which no file ever holds."""
+
+import os
+import resource
+import signal
+import time
+
+import pytest
+
+from harness import (assert_only_known_ends, finish_ebprof, names_of, record, record_command, start_ebprof,
+    started)
+
+EARLY = ("user_no_process_table", "user_no_file_table", "user_table_changed")
+
+
+def early(recording):
+    return sum(recording.counters[name] for name in EARLY)
+
+
+@pytest.mark.parametrize("kib", [0, 1, 16, 64])
+def test_programs_that_have_just_started(kib):
+    """Three programs, one after the other by exec, sampled from their first instructions."""
+    _, recording = record_command("exec_1", 0.3, rate=4999, options=["--snapshot", kib])
+    if kib:
+        assert recording.counters["snapshots"] > 0
+        assert early(recording) == 0
+        assert_only_known_ends(recording)
+    else:
+        assert recording.counters["snapshots"] == 0
+    # None is lost or counted twice either way: record() compares the profile with the counters.
+    for name in ("image_1_work", "image_2_work", "image_3_work"):
+        assert recording.count_of(name) > 100, name
+
+
+def test_libraries_that_have_just_been_mapped():
+    _, recording = record_command("dlopens", 2, rate=4999)
+    assert recording.counters["snapshots"] > 0
+    assert early(recording) == 0
+    assert recording.counters["user_no_mapping"] <= 0.001 * recording.samples
+
+
+def test_a_stack_deeper_than_the_copy():
+    """Cut where the copy ends, which the stack says."""
+    _, shallow = record_command("recurse", 0.3, 3000, rate=4999, options=["--snapshot", 1])
+    ends = {names_of(sample)[-1] for sample in shallow.profile.samples}
+    assert shallow.counters["user_unreadable"] == shallow.count(
+        lambda sample: names_of(sample)[-1].startswith("[stack not readable")), ends
+
+
+def test_a_process_without_any_hope_is_bounded():
+    """Each tick of it has a pc outside of all mappings; the copies stop soon, the samples don't."""
+    with started("odd", 4, "nowhere") as target:
+        recording = record("-p", target.pid, "-d", 2)
+    assert recording.counters["user_no_mapping"] > 0.9 * recording.samples
+    assert recording.counters["snapshots"] < 0.5 * recording.samples
+
+
+def test_no_core_dump(tmp_path):
+    """A crash of ebprof leaves no file with the memory of others."""
+    with open("/proc/sys/kernel/core_pattern") as file:
+        if not file.read().startswith("core"):
+            pytest.skip("core dumps go elsewhere on this machine")
+    limits = resource.getrlimit(resource.RLIMIT_CORE)
+
+    def allow_cores():
+        resource.setrlimit(resource.RLIMIT_CORE, (limits[1], limits[1]))
+
+    with started("shares", 5) as target:
+        process = start_ebprof("record", "-p", target.pid, "-d", 20, cwd=tmp_path, preexec_fn=allow_cores)
+        time.sleep(1)
+        process.send_signal(signal.SIGSEGV)
+        done = finish_ebprof(process)
+    assert done.status == -signal.SIGSEGV
+    assert not [name for name in os.listdir(tmp_path) if name.startswith("core")]
