@@ -5,6 +5,7 @@
 #   check-unit         unit tests, in the normal and in the sanitizer build
 #   check-differential names, unwind rows and the like against other tools
 #   check-system       workloads of known shape, recorded for real
+#   fuzz-check         fuzzers, for a short while each; fuzz: for long
 #   bench              tables of figures, as ratios within one run; long
 #
 # PYTEST_ARGS='-k threads -x' goes to pytest.
@@ -136,8 +137,10 @@ check-differential: $(O)/ebprof test-programs workloads
 	$(Q)$(PYTEST) tests/differential tests/golden
 check-system: $(O)/ebprof workloads
 	$(Q)$(PYTEST) tests/system
-check: $(O)/ebprof unit-tests sanitizer-tests test-programs workloads
+check: $(O)/ebprof unit-tests sanitizer-tests test-programs workloads fuzzers
 	$(Q)$(PYTEST) tests
+
+include tests/fuzz/fuzz.mk
 
 # --- benchmarks -----------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each fuzzer for a short while: no input may crash, hang or leak, and it must have reached the code that it is for."""
+
+import os
+import shutil
+
+import pytest
+
+import conftest
+import run
+
+FOLDER = os.path.join(conftest.BUILDS["plain"], "fuzz")
+SECONDS = int(os.environ.get("FUZZ_CHECK_SECONDS", "20"))
+RUNS_PER_SECOND = 250  # on a machine that does other things as well
+SHARE = 0.8
+
+
+@pytest.mark.parametrize("target", run.TARGETS)
+def test_fuzz(target):
+    if not shutil.which("llvm-profdata" + run.TOOLS):
+        pytest.skip("llvm-profdata is missing: apt-get install llvm-14")
+    result = run.run(FOLDER, target, seconds=SECONDS)
+    conftest.totals.append(str(result))
+    assert not result.failure, result.failure
+    assert result.runs > SECONDS * RUNS_PER_SECOND, str(result)
+    for file in result.lines:
+        hit, of = result.covered(file)
+        assert hit >= SHARE * of > 0, f"{file}: {result}\n" + "\n".join(result.uncovered())
