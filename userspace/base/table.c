@@ -2,8 +2,22 @@
 #include "table.h"
 
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
 
 #include "memory.h"
+
+/*
+ * Keys come from files and processes that may belong to anybody: with a hash that is the same everywhere, a file could
+ * be made whose keys all fall on one place, and each look-up would go through all of them.
+ */
+static uint64_t secret;
+
+static void __attribute__((constructor)) choose_secret(void)
+{
+	if (getrandom(&secret, sizeof(secret), GRND_NONBLOCK) != sizeof(secret))
+		secret = (uint64_t)time(NULL) * 0x9e3779b97f4a7c15ull + (uint64_t)(uintptr_t)&secret;
+}
 
 static uint64_t fold(uint64_t a, uint64_t b)
 {
@@ -15,7 +29,7 @@ static uint64_t fold(uint64_t a, uint64_t b)
 uint64_t hash_bytes(const void *data, size_t size_bytes, uint64_t seed)
 {
 	const uint8_t *bytes = data;
-	uint64_t hash = seed ^ 0x9e3779b97f4a7c15ull ^ size_bytes;
+	uint64_t hash = seed ^ secret ^ size_bytes;
 	uint64_t word;
 
 	for (; size_bytes >= 8; size_bytes -= 8, bytes += 8) {
