@@ -20,9 +20,9 @@
 #include "object_private.h"
 
 enum {
-	SECTION_MAX_BYTES = 256 << 20,
-	SECTIONS_MAX = 8,      /* of one name; linkers make one */
-	EH_FRAME_HDR_MAX = 16, /* bytes up to the end of its first pointer */
+	SECTIONS_MAX_BYTES = 256 << 20, /* of all that are taken from a file together */
+	SECTIONS_MAX = 8,               /* of one name; linkers make one */
+	EH_FRAME_HDR_MAX = 16,          /* bytes up to the end of its first pointer */
 	EH_FRAME_HDR_VERSION = 1,
 };
 
@@ -58,12 +58,22 @@ static struct pointer_bases find_bases(const struct object *object, uint64_t fil
 	};
 }
 
+/* Several headers may name the same bytes. */
+static uint64_t sections_size(const struct cfi_sections *sections)
+{
+	uint64_t size = 0;
+
+	for (size_t i = 0; i < sections->list.nr; i++)
+		size += sections->list.data[i].size;
+	return size;
+}
+
 static int read_section(struct cfi_sections *sections, const struct object *object, uint64_t offset, uint64_t size,
 			struct cfi_section section)
 {
 	if (size > object_file_size(object))
 		return -EBADMSG;
-	if (size > SECTION_MAX_BYTES)
+	if (size > SECTIONS_MAX_BYTES - sections_size(sections))
 		return -E2BIG;
 	_cleanup_free_ uint8_t *data = memory_zalloc(size, 1);
 	int err = object_read(object, offset, data, size);
@@ -165,31 +175,41 @@ int cfi_sections_add_eh_frame(struct cfi_sections *sections, const struct object
 	return err == -ENODATA ? found : err;
 }
 
-static bool find_debug_frame(const struct elf_file *file, struct elf_section *ret)
+/* Finds .debug_frame and unpacks it; what it claims to become is looked at before libelf allocates as much. */
+static int find_debug_frame(const struct elf_file *file, uint64_t max, struct elf_section *ret)
 {
-	if (elf_file_section(file, ".debug_frame", ret)) {
-		GElf_Shdr header;
+	bool is_gnu = false; /* the name and form before compression was part of the standard */
+	GElf_Shdr header;
 
-		if (!gelf_getshdr(ret->scn, &header))
-			return false;
-		return !(header.sh_flags & SHF_COMPRESSED) || elf_compress(ret->scn, 0, 0) >= 0;
+	if (!elf_file_section(file, ".debug_frame", ret)) {
+		is_gnu = true;
+		if (!elf_file_section(file, ".zdebug_frame", ret))
+			return -ENODATA;
 	}
-	/* The name before compression was part of the standard. */
-	return elf_file_section(file, ".zdebug_frame", ret) && elf_compress_gnu(ret->scn, 0, 0) >= 0;
+	if (!gelf_getshdr(ret->scn, &header))
+		return -ENODATA;
+	/* As it is stored first: finding out the other size reads the section. */
+	if (ret->size > max || elf_section_unpacked_size(ret, is_gnu) > max)
+		return -E2BIG;
+	if (is_gnu)
+		return elf_compress_gnu(ret->scn, 0, 0) >= 0 ? 0 : -ENODATA;
+	return !(header.sh_flags & SHF_COMPRESSED) || elf_compress(ret->scn, 0, 0) >= 0 ? 0 : -ENODATA;
 }
 
 static int add_debug_frame_of(struct cfi_sections *sections, const struct elf_file *file)
 {
+	uint64_t max = SECTIONS_MAX_BYTES - sections_size(sections);
 	struct elf_section found;
 	size_t size;
+	int err = find_debug_frame(file, max, &found);
 
-	if (!find_debug_frame(file, &found))
-		return -ENODATA;
+	if (err)
+		return err;
 	const void *bytes = elf_section_bytes(&found, &size);
 
 	if (!bytes)
 		return -ENODATA;
-	if (size > SECTION_MAX_BYTES)
+	if (size > max)
 		return -E2BIG;
 	struct cfi_section section = {
 		.data = memory_dup(bytes, size),

@@ -20,7 +20,10 @@ void cfi_sections_deinit(struct cfi_sections *sections);
  */
 int cfi_sections_add_eh_frame(struct cfi_sections *sections, const struct object *object);
 
-/* Adds .debug_frame, of the file itself or else of its separate debug file. -ENODATA, also where that is unreadable. */
+/*
+ * Adds .debug_frame, of the file itself or else of its separate debug file. -ENODATA, also where that is unreadable;
+ * -E2BIG: over the ceiling, as it is stored or unpacked.
+ */
 int cfi_sections_add_debug_frame(struct cfi_sections *sections, const struct object *object);
 
 #endif

@@ -46,6 +46,9 @@ bool elf_file_section_of_type(const struct elf_file *file, uint32_t type, struct
 /* Its bytes as stored, borrowed until the file is closed; NULL when unreadable. */
 const void *elf_section_bytes(const struct elf_section *section, size_t *size_ret);
 
+/* What it will take in memory, by its own account; reads it when it is packed. is_gnu: in the form of .zdebug_*. */
+uint64_t elf_section_unpacked_size(const struct elf_section *section, bool is_gnu);
+
 /* Compares the file's build-id with one that may have been cut to BUILD_ID_MAX bytes. */
 bool elf_file_has_build_id(const struct elf_file *file, const uint8_t *build_id, size_t size_bytes);
 

@@ -47,10 +47,12 @@ static int builder_init(struct unwind_builder *builder, const struct object_info
 		return -ENODATA;
 	uint64_t start = info->segments[0].file_addr;
 	uint64_t end = 0;
+	uint64_t size = 0;
 
 	for (uint32_t i = 0; i < info->nr_segments; i++) {
 		uint64_t segment_end = info->segments[i].file_addr + info->segments[i].file_size;
 
+		size += info->segments[i].file_size;
 		if (segment_end > end)
 			end = segment_end;
 	}
@@ -59,7 +61,8 @@ static int builder_init(struct unwind_builder *builder, const struct object_info
 	builder->info = info;
 	builder->origin_addr = info->base_addr + origin;
 	unwind_rules_init(&builder->rules);
-	return end - builder->origin_addr > UINT32_MAX ? -E2BIG : 0;
+	/* Segments may lie over each other: together they are to be no more to read than one could be. */
+	return end - builder->origin_addr > UINT32_MAX || size > UINT32_MAX ? -E2BIG : 0;
 }
 
 static bool is_in_code(const struct object_info *info, uint64_t start, uint64_t end)
@@ -177,7 +180,7 @@ static int add_functions(struct unwind_builder *builder, const struct object *ob
 		size_t nr = sections.list.nr;
 
 		err = cfi_sections_add_debug_frame(&sections, object);
-		if (err && err != -ENODATA)
+		if (err && err != -ENODATA && !(err == -E2BIG && builder->ranges.list.nr))
 			return err;
 		err = add_sections(builder, &sections, nr);
 		if (err)
