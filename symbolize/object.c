@@ -26,7 +26,8 @@ enum {
 	HEADERS_MAX_BYTES = 1 << 16, /* exec refuses larger tables of program headers */
 	SECTIONS_MAX = 1 << 16,
 	SECTION_NAMES_MAX_BYTES = 4 << 20,
-	NOTES_MAX_BYTES = 1 << 16,
+	NOTES_MAX_BYTES = 1 << 16, /* of one run of notes */
+	NOTE_RUNS_MAX = 64,
 	DYNAMIC_MAX = 4096, /* entries looked at */
 };
 
@@ -388,18 +389,21 @@ static void find_build_id_note(struct object *object, uint64_t offset, uint64_t 
 	}
 }
 
+/* Headers may name the same notes again and again: not all of them are followed. */
 static void find_build_id(struct object *object)
 {
+	unsigned int nr_runs = 0;
+
 	for (size_t i = 0; i < object->headers.nr; i++) {
 		const struct object_program_header *header = &object->headers.data[i];
 
-		if (header->type == PT_NOTE)
+		if (header->type == PT_NOTE && nr_runs++ < NOTE_RUNS_MAX)
 			find_build_id_note(object, header->file_offset, header->file_size, header->align);
 	}
 	for (size_t i = 0; i < object->sections.nr; i++) {
 		const struct object_section *section = &object->sections.data[i];
 
-		if (section->type == SHT_NOTE)
+		if (section->type == SHT_NOTE && nr_runs++ < NOTE_RUNS_MAX)
 			find_build_id_note(object, section->file_offset, section->size, 4);
 	}
 }

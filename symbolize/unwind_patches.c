@@ -23,6 +23,7 @@ enum {
 	CHUNK_BYTES = 256 << 10,
 	ENTRY_MAX_BYTES = 256, /* of an entry point that no function covers */
 	ENTRY_PROLOGUE_BYTES = 16,
+	TRAMPOLINES_MAX = 1 << 16, /* libc has one; a file full of them would take more memory than its rows */
 };
 
 static const uint8_t TRAMPOLINE[] = {0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05};
@@ -43,7 +44,8 @@ static void scan_piece(const uint8_t *code, size_t size, uint64_t base, struct r
 	const uint8_t *end = code + size;
 	const uint8_t *found = code;
 
-	while ((found = memmem(found, (size_t)(end - found), TRAMPOLINE, sizeof(TRAMPOLINE)))) {
+	while (patches->list.nr < TRAMPOLINES_MAX &&
+	       (found = memmem(found, (size_t)(end - found), TRAMPOLINE, sizeof(TRAMPOLINE)))) {
 		uint64_t start = base + (uint64_t)(found - code);
 
 		add_patch(patches, start ? start - 1 : 0, start + sizeof(TRAMPOLINE), RULE_SIGNAL);
@@ -54,9 +56,12 @@ static void scan_piece(const uint8_t *code, size_t size, uint64_t base, struct r
 static int find_trampolines(const struct object *object, const struct object_segment *segment, uint64_t base,
 			    struct rule_patches *patches)
 {
-	_cleanup_free_ uint8_t *chunk = memory_zalloc(CHUNK_BYTES, 1);
+	_cleanup_free_ uint8_t *chunk = NULL;
 	const size_t overlap = sizeof(TRAMPOLINE) - 1;
 
+	if (segment->file_size <= overlap)
+		return 0;
+	chunk = memory_zalloc(segment->file_size < CHUNK_BYTES ? segment->file_size : CHUNK_BYTES, 1);
 	for (uint64_t at = 0; segment->file_size - at > overlap; at += CHUNK_BYTES - overlap) {
 		uint64_t rest = segment->file_size - at;
 		size_t size = rest < CHUNK_BYTES ? rest : CHUNK_BYTES;
