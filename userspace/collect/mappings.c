@@ -24,30 +24,44 @@ bool mappings_equal(const struct mappings *left, const struct mappings *right)
 		memcmp(left->list.data, right->list.data, left->list.nr * sizeof(*left->list.data)) == 0);
 }
 
+/* The first mapping that ends behind an address. */
+static size_t first_behind(const struct mappings *mappings, uint64_t address)
+{
+	size_t low = 0, high = mappings->list.nr;
+
+	/* Invariant: everything before low ends at or before it, everything from high on ends behind it. */
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (mappings->list.data[middle].end <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 void mappings_add(struct mappings *mappings, struct mapping fresh)
 {
-	/* /proc lists them in order. */
-	if (!mappings->list.nr || mappings->list.data[mappings->list.nr - 1].end <= fresh.start) {
-		*vector_push(&mappings->list) = fresh;
-		return;
-	}
-	struct mappings old = *mappings;
+	size_t first = first_behind(mappings, fresh.start);
+	size_t last = first;
+	struct mapping pieces[3]; /* what is left on its left, itself, what is left on its right */
+	size_t nr = 0;
 
-	memset(mappings, 0, sizeof(*mappings));
-	vector_reserve(&mappings->list, old.list.nr + 2);
-	/* Three runs that are sorted already: what lies left of it, itself, what lies right of it. */
-	for (size_t i = 0; i < old.list.nr && old.list.data[i].start < fresh.start; i++) {
-		struct mapping left = old.list.data[i];
-
-		if (left.end > fresh.start)
-			left.end = fresh.start;
-		mappings->list.data[mappings->list.nr++] = left;
+	while (last < mappings->list.nr && mappings->list.data[last].start < fresh.end)
+		last++;
+	if (first < last && mappings->list.data[first].start < fresh.start) {
+		pieces[nr] = mappings->list.data[first];
+		pieces[nr++].end = fresh.start;
 	}
-	mappings->list.data[mappings->list.nr++] = fresh;
-	for (size_t i = 0; i < old.list.nr; i++)
-		if (old.list.data[i].end > fresh.end)
-			mappings->list.data[mappings->list.nr++] = cut_before(old.list.data[i], fresh.end);
-	vector_free(&old.list);
+	pieces[nr++] = fresh;
+	if (first < last && mappings->list.data[last - 1].end > fresh.end)
+		pieces[nr++] = cut_before(mappings->list.data[last - 1], fresh.end);
+	vector_reserve(&mappings->list, nr);
+	memmove(&mappings->list.data[first + nr], &mappings->list.data[last],
+		(mappings->list.nr - last) * sizeof(fresh));
+	memcpy(&mappings->list.data[first], pieces, nr * sizeof(fresh));
+	mappings->list.nr += nr - (last - first);
 }
 
 void mappings_copy(struct mappings *to, const struct mappings *from)
@@ -61,18 +75,9 @@ void mappings_copy(struct mappings *to, const struct mappings *from)
 
 const struct mapping *mappings_find(const struct mappings *mappings, uint64_t pc)
 {
-	size_t low = 0, high = mappings->list.nr;
+	size_t place = first_behind(mappings, pc);
 
-	/* Invariant: everything before low ends at or before pc, everything from high on ends behind it. */
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (mappings->list.data[middle].end <= pc)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == mappings->list.nr || mappings->list.data[low].start > pc)
+	if (place == mappings->list.nr || mappings->list.data[place].start > pc)
 		return NULL;
-	return &mappings->list.data[low];
+	return &mappings->list.data[place];
 }

@@ -214,6 +214,14 @@ static bool find_known(const struct modules *modules, const struct module_source
 	return source->inode && table_get(&modules->inodes, &key, ret);
 }
 
+static void remember_inode(struct modules *modules, const struct module_source *source, uint32_t id)
+{
+	struct inode_key key = {.inode = source->inode, .major = source->major, .minor = source->minor};
+
+	if (source->inode)
+		table_put(&modules->inodes, &key, id);
+}
+
 uint32_t modules_find(struct modules *modules, const struct module_source *source, bool *added)
 {
 	uint32_t id;
@@ -237,14 +245,13 @@ uint32_t modules_find(struct modules *modules, const struct module_source *sourc
 		modules->nr_unreadable++;
 		message_detail("cannot open '%s' as mapped by process %d (%s)", source->path, source->pid,
 			       strerror(-fd));
+		/* A device stays one; a process may map it at each of its pages. */
+		if (fd == -EINVAL)
+			remember_inode(modules, source, NO_MODULE);
 		return NO_MODULE;
 	}
 	id = add_file(modules, fd, source->path, added);
-	if (source->inode) {
-		struct inode_key key = {.inode = source->inode, .major = source->major, .minor = source->minor};
-
-		table_put(&modules->inodes, &key, id);
-	}
+	remember_inode(modules, source, id);
 	return id;
 }
 

@@ -14,6 +14,7 @@ enum {
 	NO_IMAGE = UINT32_MAX,
 	RESTING_MAX = 1024,
 	MAPPINGS_PER_PROCESS_MAX = 65536, /* the walker's binary search has that many steps */
+	ADDED_MAX = 1024,                 /* to an image's mappings, between two times that they are read as a whole */
 	EXITED_REST_DRAINS = 2,           /* a process can still be sampled a little after its exit was announced */
 };
 
@@ -191,6 +192,7 @@ static void rescan_image(struct processes *processes, struct process *process)
 	struct identity_check check = {.pid = process->pid, .id = &process->id};
 
 	process->stale = false;
+	process->nr_added = 0;
 	if (process->exited || process->is_kthread || !process->pid)
 		return;
 	processes->nr_rescans++;
@@ -505,12 +507,18 @@ static void handle_mmap(struct processes *processes, struct pid_state *state, co
 	struct mapping mapping = make_mapping(processes, &source, record->mmap.file_offset);
 
 	if (state->in_exec) {
-		mappings_add(&state->pending, mapping);
+		if (state->pending.list.nr < MAPPINGS_PER_PROCESS_MAX)
+			mappings_add(&state->pending, mapping);
 	} else if (state->image != NO_IMAGE) {
 		struct process *process = &processes->list.data[state->image];
 
-		mappings_add(&process->mappings, mapping);
-		mark(processes, process, false);
+		/*
+		 * No record tells of a mapping that went. After many that came, the list may be full of what is no
+		 * longer there, and putting each in its place costs more than reading all of them in order.
+		 */
+		if (process->nr_added++ < ADDED_MAX)
+			mappings_add(&process->mappings, mapping);
+		mark(processes, process, process->nr_added > ADDED_MAX);
 	}
 }
 

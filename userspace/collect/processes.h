@@ -29,11 +29,12 @@ struct process {
 	uint32_t pid; /* in our namespace, 0 = not visible */
 	bool is_kthread;
 	bool exited;
-	bool stale;       /* its mappings have to be read again from /proc */
-	bool unpublished; /* its mappings differ from what the walker has */
-	bool queued;      /* in processes.dirty */
-	bool refused;     /* there was no room for its mappings; tried again after each rest */
-	uint32_t rested;  /* drains since it exited */
+	bool stale;        /* its mappings have to be read again from /proc */
+	bool unpublished;  /* its mappings differ from what the walker has */
+	bool queued;       /* in processes.dirty */
+	bool refused;      /* there was no room for its mappings; tried again after each rest */
+	uint32_t rested;   /* drains since it exited */
+	uint32_t nr_added; /* mappings since they were read from /proc */
 	char comm[COMM_SIZE];
 	struct mappings mappings;
 	uint32_t run; /* NO_RUN = the walker has none */
