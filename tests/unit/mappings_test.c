@@ -154,6 +154,25 @@ static void copies(void **state)
 	mappings_deinit(&to);
 }
 
+/* Many, from high to low, as the kernel hands addresses out; then one that covers all of them but half a page. */
+static void many_from_above(void **state)
+{
+	enum { MANY = 16384 };
+	struct mappings mappings = {0};
+
+	(void)state;
+	for (uint64_t i = MANY; i--;)
+		mappings_add(&mappings,
+			     (struct mapping){.start = 2 * i * PAGE, .end = (2 * i + 1) * PAGE, .module = (uint32_t)i});
+	assert_int_equal(mappings.list.nr, MANY);
+	check_order(&mappings);
+	for (uint64_t i = 0; i < MANY; i += 1000)
+		assert_int_equal(mappings_find(&mappings, 2 * i * PAGE)->module, i);
+	mappings_add(&mappings, (struct mapping){.start = PAGE / 2, .end = 2ull * MANY * PAGE, .module = MANY});
+	assert_int_equal(mappings.list.nr, 2);
+	mappings_deinit(&mappings);
+}
+
 /* The last page of the address space, and the first. */
 static void at_the_ends_of_the_address_space(void **state)
 {
@@ -176,6 +195,7 @@ int main(void)
 		cmocka_unit_test(each_overlap),
 		cmocka_unit_test(empty),
 		cmocka_unit_test(copies),
+		cmocka_unit_test(many_from_above),
 		cmocka_unit_test(at_the_ends_of_the_address_space),
 	};
 

@@ -432,6 +432,37 @@ static void lost_records(void **state)
 	assert_true(image(PID + 2, 0)->stale);
 }
 
+/*
+ * A process that maps ever new places: nobody says which of them are gone, so it is asked, long before the list is as
+ * long as what it mapped in all.
+ */
+static void mappings_without_end(void **state)
+{
+	enum { NR = 100000, FEW = 500 };
+	struct process *process;
+	uint64_t address = 0x7f0000000000;
+
+	(void)state;
+	meet(PID, 0);
+	process = image(PID, 0);
+	process->stale = false;
+	for (uint32_t i = 0; i < FEW; i++)
+		map(PID, address -= 0x2000, "few");
+	assert_false(process->stale);
+	assert_int_equal(process->mappings.list.nr, FEW);
+	for (uint32_t i = FEW; i < NR; i++)
+		map(PID, address -= 0x2000, "many");
+	assert_true(process->stale);
+	assert_true(process->mappings.list.nr < NR / 10);
+	assert_true(process->queued);
+	/* Likewise while it becomes another image, when nobody can be asked yet. */
+	rename_thread(PID, PID, "next", true);
+	for (uint32_t i = 0; i < NR; i++)
+		map(PID, 0x2000 * (i + 1ull), "next");
+	become(PID, 1);
+	assert_true(image(PID, 1)->mappings.list.nr <= 1 << 16);
+}
+
 /* Only what the walker said of the mappings that it has now. */
 static void missing_mapping(void **state)
 {
@@ -565,8 +596,13 @@ int main(void)
 		PROCESS_TEST(invisible_processes),
 	};
 	const struct CMUnitTest others[] = {
-		PROCESS_TEST(names),        PROCESS_TEST(lost_records),    PROCESS_TEST(missing_mapping),
-		PROCESS_TEST(mapped_files), PROCESS_TEST(prepared_script), PROCESS_TEST(prepared_process),
+		PROCESS_TEST(names),
+		PROCESS_TEST(lost_records),
+		PROCESS_TEST(mappings_without_end),
+		PROCESS_TEST(missing_mapping),
+		PROCESS_TEST(mapped_files),
+		PROCESS_TEST(prepared_script),
+		PROCESS_TEST(prepared_process),
 	};
 
 	return cmocka_run_group_tests(images, NULL, NULL) + cmocka_run_group_tests(others, NULL, NULL);
