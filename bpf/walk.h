@@ -498,20 +498,16 @@ WALK_INLINE int walk_by_rule(struct walk *w, const struct unwind_rule *rule)
 	return walk_enter_caller(w, caller.pc, caller.rsp, caller.rbp, flags, caller.known_regs);
 }
 
-/* Writes the frame of pc, which lies in the current mapping. */
-WALK_INLINE __u64 walk_append_frame(struct walk *w, __u64 lookup_pc)
+/* Writes the frame of pc, which lies in the current mapping, behind (0 or 1) bytes above its lookup pc's offset. */
+WALK_INLINE void walk_append_frame(struct walk *w, __u64 offset, __u64 behind)
 {
-	__u64 offset = lookup_pc - w->mapping_start + w->mapping_offset;
-	__u64 pc_offset = offset + (w->pc - lookup_pc);
-
-	if (w->module >= MODULES_MAX || pc_offset > FRAME_OFFSET_MASK) {
+	if (w->module >= MODULES_MAX || offset + behind > FRAME_OFFSET_MASK) {
 		w->overflow += w->module != NO_MODULE;
 		w->has_raw = 1;
 		walk_append(w, frame_make(FRAME_RAW, w->frame_flags, w->pc));
 	} else {
-		walk_append(w, frame_make_file(w->module, pc_offset, w->frame_flags));
+		walk_append(w, frame_make_file(w->module, offset + behind, w->frame_flags));
 	}
-	return offset;
 }
 
 /* One frame. 0 = go on, 1 = the walk is over and w->stop says why. */
@@ -537,17 +533,19 @@ WALK_INLINE int walk_step(struct walk *w)
 		walk_append(w, frame_make(FRAME_RAW, w->frame_flags, w->pc));
 		return walk_stop(w, STOP_no_mapping, NO_MODULE);
 	}
-	__u64 offset = walk_append_frame(w, lookup_pc);
-
-	if (w->table.state == MODULE_PENDING && !w->is_32bit)
-		return walk_stop(w, STOP_no_file_table, w->module);
-
+	__u64 offset = lookup_pc - w->mapping_start + w->mapping_offset;
 	/* A file without a table is code that no rule covers. */
 	__u32 number = w->table.state == MODULE_READY && !w->is_32bit ? walk_find_rule(w, offset) : RULE_NONE;
 	const struct unwind_rule *rule = walk_get_rule(number);
 	__u32 module = w->module;
 	int step;
 
+	/* Where a handler returns to was not called from the byte before, which may be another function's. */
+	if (number == RULE_SIGNAL)
+		w->frame_flags |= FRAME_EXACT;
+	walk_append_frame(w, offset, w->pc - lookup_pc);
+	if (w->table.state == MODULE_PENDING && !w->is_32bit)
+		return walk_stop(w, STOP_no_file_table, module);
 	if (!rule)
 		return walk_stop(w, STOP_unsupported_rule, module);
 	switch (rule->cfa) {

@@ -342,7 +342,7 @@ static void check_signal(int flags)
 
 	for (uint32_t i = 0; i < walk.nr_walked; i++)
 		nr_exact += (walk.frames[i] & FRAME_EXACT) != 0;
-	assert_int_equal(nr_exact, 2); /* the leaf and what was interrupted */
+	assert_int_equal(nr_exact, 3); /* the leaf, the trampoline, and what was interrupted */
 }
 
 static void signal_handler(void **state)

@@ -358,7 +358,8 @@ static void interrupted_function(void **state)
 	home_put(SP + 0x1100, root + 1);
 	scene.walk.regs[DWARF_RSP] = put_signal_frame(SP + 0x400, restorer + 1, regs, interrupted);
 	walk_from(handler + 4);
-	EXPECT(STOP_complete, {handler + 4, FRAME_EXACT}, {restorer + 1, 0}, {interrupted, FRAME_EXACT}, {root + 1, 0});
+	EXPECT(STOP_complete, {handler + 4, FRAME_EXACT}, {restorer + 1, FRAME_EXACT}, {interrupted, FRAME_EXACT},
+	       {root + 1, 0});
 	assert_int_equal(scene.walk.regs[DWARF_RBP], 0x1000 + DWARF_R8);
 	assert_int_equal(scene.walk.known_regs, 1u << DWARF_RBX);
 }
@@ -376,7 +377,7 @@ static void registers_after_a_signal_frame(void **state)
 		regs[i] = 0xfeed0000 + i;
 	scene.walk.regs[DWARF_RSP] = put_signal_frame(SP + 0x400, restorer + 1, regs, interrupted + 6);
 	walk_from(handler);
-	EXPECT(STOP_complete, {handler, FRAME_EXACT}, {restorer + 1, 0}, {interrupted + 6, FRAME_EXACT});
+	EXPECT(STOP_complete, {handler, FRAME_EXACT}, {restorer + 1, FRAME_EXACT}, {interrupted + 6, FRAME_EXACT});
 	assert_memory_equal(scene.walk.regs, regs, sizeof(regs));
 	assert_int_equal(scene.walk.known_regs, ~0u);
 }
@@ -400,8 +401,8 @@ static void alternate_signal_stack(void **state)
 		scene.walk.regs[DWARF_RSP] =
 			put_signal_frame(alternates[i] + 0x1000, restorer + 1, regs, interrupted + 6) - 0x10;
 		walk_from(handler);
-		EXPECT(STOP_complete, {handler, FRAME_EXACT}, {restorer + 1, 0}, {interrupted + 6, FRAME_EXACT},
-		       {root + 1, 0});
+		EXPECT(STOP_complete, {handler, FRAME_EXACT}, {restorer + 1, FRAME_EXACT},
+		       {interrupted + 6, FRAME_EXACT}, {root + 1, 0});
 		assert_int_equal(scene.walk.regs[DWARF_RSP], SP + 0x10);
 	}
 }
