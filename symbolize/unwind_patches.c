@@ -4,7 +4,8 @@
  *
  * A signal handler returns to code of fixed bytes, "mov $15,%rax; syscall" (rt_sigreturn), at which rsp points at
  * what the kernel saved, whoever wrote the code and whatever was said about it. A return address is looked up one byte
- * lower, and the handler's return address is the trampoline's first byte, so the byte before belongs to it.
+ * lower, and the handler's return address is the trampoline's first byte, so the byte before belongs to it. So does the
+ * byte behind it if nothing else begins there: that is where pc is while the kernel restores the registers.
  *
  * The entry point was called by nobody: it is where a stack ends. Where libc says so by an undefined return address
  * there is nothing to do; often it says nothing. But not every e_entry is one: linkers used to point that of a shared
@@ -24,9 +25,12 @@ enum {
 	ENTRY_MAX_BYTES = 256, /* of an entry point that no function covers */
 	ENTRY_PROLOGUE_BYTES = 16,
 	TRAMPOLINES_MAX = 1 << 16, /* libc has one; a file full of them would take more memory than its rows */
+	PADDING_MAX_BYTES = 3, /* of padding that are looked at */
 };
 
+/* mov $15,%rax or mov $15,%eax; syscall. libcs have the first, others what their assembler chose. */
 static const uint8_t TRAMPOLINE[] = {0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05};
+static const uint8_t TRAMPOLINE_SHORT[] = {0xb8, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05};
 static const uint8_t MOV_RSP_RDI[] = {0x48, 0x89, 0xe7};
 
 static void add_patch(struct rule_patches *patches, uint64_t start, uint64_t end, uint32_t rule)
@@ -38,38 +42,58 @@ static void add_patch(struct rule_patches *patches, uint64_t start, uint64_t end
 	};
 }
 
-/* Adds the trampolines that begin in a piece of code; base is the piece's distance from the origin. */
-static void scan_piece(const uint8_t *code, size_t size, uint64_t base, struct rule_patches *patches)
+/*
+ * Whether code goes on with padding. In the system call itself pc is behind it already, which is still the trampoline's
+ * unless another function begins right there.
+ */
+static bool is_padding(const uint8_t *code, size_t size)
+{
+	static const char *const paddings[] = {"\x90", "\xcc", "\x0f\x1f", "\x66\x90", "\x66\x0f\x1f", "\x66\x2e"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(paddings); i++) {
+		size_t length = strlen(paddings[i]);
+
+		if (size >= length && memcmp(code, paddings[i], length) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Adds the trampolines of one form that begin in a piece of code; base is the piece's distance from the origin. */
+static void scan_piece(const uint8_t *code, size_t size, uint64_t base, const uint8_t *form, size_t form_size,
+		       struct rule_patches *patches)
 {
 	const uint8_t *end = code + size;
 	const uint8_t *found = code;
 
 	while (patches->list.nr < TRAMPOLINES_MAX &&
-	       (found = memmem(found, (size_t)(end - found), TRAMPOLINE, sizeof(TRAMPOLINE)))) {
+	       (found = memmem(found, (size_t)(end - found), form, form_size))) {
 		uint64_t start = base + (uint64_t)(found - code);
 
-		add_patch(patches, start ? start - 1 : 0, start + sizeof(TRAMPOLINE), RULE_SIGNAL);
-		found += sizeof(TRAMPOLINE);
+		found += form_size;
+		add_patch(patches, start ? start - 1 : 0, start + form_size + is_padding(found, (size_t)(end - found)),
+			  RULE_SIGNAL);
 	}
 }
 
 static int find_trampolines(const struct object *object, const struct object_segment *segment, uint64_t base,
 			    struct rule_patches *patches)
 {
+	const size_t overlap = sizeof(TRAMPOLINE) - 1 + PADDING_MAX_BYTES;
 	_cleanup_free_ uint8_t *chunk = NULL;
-	const size_t overlap = sizeof(TRAMPOLINE) - 1;
 
-	if (segment->file_size <= overlap)
+	if (!segment->file_size)
 		return 0;
 	chunk = memory_zalloc(segment->file_size < CHUNK_BYTES ? segment->file_size : CHUNK_BYTES, 1);
-	for (uint64_t at = 0; segment->file_size - at > overlap; at += CHUNK_BYTES - overlap) {
+	for (uint64_t at = 0; at < segment->file_size; at += CHUNK_BYTES - overlap) {
 		uint64_t rest = segment->file_size - at;
 		size_t size = rest < CHUNK_BYTES ? rest : CHUNK_BYTES;
 		int err = object_read(object, segment->file_offset + at, chunk, size);
 
 		if (err)
 			return err;
-		scan_piece(chunk, size, base + at, patches);
+		scan_piece(chunk, size, base + at, TRAMPOLINE, sizeof(TRAMPOLINE), patches);
+		scan_piece(chunk, size, base + at, TRAMPOLINE_SHORT, sizeof(TRAMPOLINE_SHORT), patches);
 		if (size == rest)
 			break;
 	}

@@ -165,9 +165,11 @@ void rule_rows_patch(const struct rule_rows *rows, struct rule_patches *patches,
 		qsort(patches->list.data, patches->list.nr, sizeof(patches->list.data[0]), compare_patches);
 	vector_reserve(&ret->list, rows->list.nr + 2 * patches->list.nr);
 	for (size_t i = 0; i < patches->list.nr; i++) {
-		const struct rule_patch *patch = &patches->list.data[i];
+		struct rule_patch *patch = &patches->list.data[i];
 
-		if (patch->start < done || patch->start >= patch->end)
+		if (patch->start < done)
+			patch->start = done;
+		if (patch->start >= patch->end)
 			continue;
 		for (; row < rows->list.nr && rows->list.data[row].start <= patch->start; row++) {
 			current = rows->list.data[row].rule;

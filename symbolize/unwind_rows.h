@@ -49,7 +49,7 @@ struct rule_patches {
  */
 void rule_rows_merge(const struct row_ranges *ranges, const struct rule_rows *rows, struct rule_rows *ret);
 
-/* Puts patches over merged rows. Sorts them; one that begins inside another is left out. */
+/* Puts patches over merged rows. Sorts and changes them: one that begins inside another begins where that ends. */
 void rule_rows_patch(const struct rule_rows *rows, struct rule_patches *patches, struct rule_rows *ret);
 
 /*

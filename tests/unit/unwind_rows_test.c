@@ -215,10 +215,11 @@ static void patches_that_overlap(void **state)
 
 	(void)state;
 	*vector_push(&fixture.patches.list) = (struct rule_patch){20, 30, 5};
-	*vector_push(&fixture.patches.list) = (struct rule_patch){10, 25, 6}; /* sorts first, and wins */
+	*vector_push(&fixture.patches.list) = (struct rule_patch){10, 25, 6}; /* sorts first, and wins up to its end */
 	*vector_push(&fixture.patches.list) = (struct rule_patch){40, 40, 7}; /* empty */
-	for (uint32_t at = 10; at < 25; at++)
-		fixture.model[at] = 6;
+	*vector_push(&fixture.patches.list) = (struct rule_patch){12, 20, 7}; /* nothing is left of it */
+	for (uint32_t at = 10; at < 30; at++)
+		fixture.model[at] = at < 25 ? 6 : 5;
 	rule_rows_patch(&fixture.merged, &fixture.patches, &fixture.patched);
 	check_rows(&fixture, &fixture.patched);
 	fixture_deinit(&fixture);

@@ -381,6 +381,30 @@ static void trampolines(void **state)
 	image_destroy(&image);
 }
 
+/*
+ * The short form, twice without a gap: the second begins where the first ends. What follows is padding, at which pc is
+ * during the system call.
+ */
+static void trampolines_side_by_side(void **state)
+{
+	static const uint8_t code[] = {0xb8, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05, 0xb8, 0x0f,
+				       0x00, 0x00, 0x00, 0x0f, 0x05, 0x0f, 0x1f, 0x00};
+	struct cfi_image cfi = two_functions();
+	struct elf_image image = image_create(IMAGE_SIZE);
+
+	(void)state;
+	memcpy(image.bytes + IMAGE_CODE + 0x40, code, sizeof(code));
+	image_add_eh_frame(&image, &cfi);
+	struct unwind_table *table = compile_image(&image);
+
+	check_kind(table, IMAGE_CODE + 0x40 - 2, CFA_NONE);
+	for (uint64_t at = IMAGE_CODE + 0x40 - 1; at <= IMAGE_CODE + 0x40 + 14; at++)
+		check_kind(table, at, CFA_SIGNAL);
+	check_kind(table, IMAGE_CODE + 0x40 + 15, CFA_NONE);
+	unwind_table_destroy(table);
+	image_destroy(&image);
+}
+
 /* The first byte of the code has none before it; bytes that aren't executable don't count. */
 static void trampolines_at_the_edge(void **state)
 {
@@ -526,6 +550,7 @@ int main(void)
 		cmocka_unit_test(debug_frame_of_debug_file),
 		cmocka_unit_test(trampolines),
 		cmocka_unit_test(trampolines_at_the_edge),
+		cmocka_unit_test(trampolines_side_by_side),
 		cmocka_unit_test(trampolines_in_large_code),
 		cmocka_unit_test(entry_in_a_gap),
 		cmocka_unit_test(entry_in_a_function),

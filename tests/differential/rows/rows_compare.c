@@ -148,7 +148,7 @@ static bool is_in_code(const struct object_info *info, uint64_t start, uint64_t 
 	return false;
 }
 
-/* A place within a trampoline's code or one byte before. */
+/* A place within a trampoline's code, one byte before, or right behind it. */
 static bool is_trampoline(const struct comparison *comparison, uint64_t file_addr)
 {
 	static const uint8_t code[] = {0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05};
@@ -158,7 +158,7 @@ static bool is_trampoline(const struct comparison *comparison, uint64_t file_add
 
 		if (file_addr < segment->file_addr || file_addr - segment->file_addr >= segment->file_size)
 			continue;
-		for (int back = -1; back < (int)sizeof(code); back++) {
+		for (int back = -1; back <= (int)sizeof(code); back++) {
 			uint8_t found[sizeof(code)];
 			off_t offset = (off_t)(segment->file_offset + file_addr - segment->file_addr) - back;
 			int fd = open(comparison->path, O_RDONLY | O_CLOEXEC);
