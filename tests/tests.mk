@@ -128,6 +128,8 @@ $(W)/shares-no-sections: $(W)/shares-stripped
 workloads: $(WORKLOADS) $(EXECS) $(PLUGINS) $(SHARES) $(addprefix $(W)/,names bits32 depth-frame-pointer) \
 	$(addprefix $(W)/shares-,clang frame-pointer stripped debuglink minidebug no-sections)
 
+include tests/workloads/shapes.mk
+
 # --- running --------------------------------------------------------------------------------------------------------
 
 PYTEST = EBPROF_BUILD=$(abspath $(O)) EBPROF_SAN_BUILD=$(abspath $(SAN_O)) PYTHONDONTWRITEBYTECODE=1 MAKEFLAGS= \

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of odd code shapes share: a stack is one line of text, and its truth is a regular expression.
+
+A workload's functions never call each other in any other way than its source says, so each sample that has one of them
+as its leaf must have one whole chain: no frame missing, none too many, up to the entry point. The user part of a
+sample is written leaf first, "leaf;caller;...;_start", and matched to its last character. So a wrong parent, a frame
+that was skipped and a stack that ends early are all the same to these tests: wrong.
+"""
+
+import re
+
+from harness import is_early, user_names_of
+
+# From main to the entry point: libc's frames between them have names or not, but there is no pseudo-frame.
+MAIN = r"main;(?:[^;[]+;){0,4}_start"
+# The workloads' common way from main to the work (work.h).
+DRIVEN = rf"run_slice;run_for;{MAIN}"
+# A thread's bottom: start_thread and clone3 have names only where libc has its symbols.
+THREAD = r"[^;[]+;[^;[]+"
+# Any one frame that is not a pseudo-frame.
+ANY = r"[^;[]+"
+
+
+def chain_of(sample):
+    return ";".join(user_names_of(sample))
+
+
+def assert_chains(recording, leaf, chain, share=0.999, least=200):
+    """
+    Of the samples whose user part starts with a match of leaf, at least a share has a whole chain that matches, and
+    nothing but ticks before the tables is left out. Returns how many there were.
+    """
+    wanted = re.compile(rf"(?:{chain})")
+    starts = re.compile(rf"(?:{leaf})(?:;|$)")
+    total = right = early = 0
+    others = {}
+    for sample in recording.profile.samples:
+        text = chain_of(sample)
+        if not starts.match(text):
+            continue
+        count = sample.values[0]
+        if is_early(sample):
+            early += count
+            continue
+        total += count
+        if wanted.fullmatch(text):
+            right += count
+        else:
+            others[text] = others.get(text, 0) + count
+    worst = sorted(others.items(), key=lambda item: -item[1])[:5]
+    assert total >= least, f"{total} samples start with {leaf}: {most_common(recording)}"
+    assert right >= share * total, f"{right} of {total} samples in {leaf}; others: {worst}"
+    assert early <= 0.1 * recording.stats["rate_hz"] + 0.02 * total, f"{early} ticks without a table"
+    return total
+
+
+def most_common(recording, how_many=5):
+    chains = {}
+    for sample in recording.profile.samples:
+        text = chain_of(sample)
+        chains[text] = chains.get(text, 0) + sample.values[0]
+    return sorted(chains.items(), key=lambda item: -item[1])[:how_many]
