@@ -67,6 +67,7 @@ enum unwind_cfa {
 	CFA_REGISTER,    /* reg + offset */
 	CFA_MEMORY,      /* *(reg + offset) + add */
 	CFA_PLT,         /* rsp + 8 + ((pc & 15) >= offset ? 8 : 0): the lazy-binding stubs' one expression */
+	NR_CFAS,
 };
 
 /* How rbp and the return address of the caller are found: unwind_rule.rbp and .ra. */
@@ -76,6 +77,7 @@ enum unwind_value {
 	VALUE_AT_REGISTER, /* saved at *reg* + offset */
 	VALUE_REGISTER,    /* reg + offset itself */
 	VALUE_UNDEFINED,   /* not recoverable: 0 */
+	NR_VALUES,
 };
 
 /*

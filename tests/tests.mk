@@ -54,7 +54,7 @@ print-folders:
 W := $(O)/tests/workloads
 WORKLOAD_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -fomit-frame-pointer -fno-optimize-sibling-calls
 WORKLOADS := $(addprefix $(W)/,shares recurse depth threads forks family dlopens signals kernel clocks exits sleeper \
-	daemonish stubborn inlined jit odd storm paths libraries demo prober)
+	hung daemonish stubborn inlined jit odd storm paths libraries demo prober)
 WORKLOADS += $(W)/hostile
 OBJCOPY ?= objcopy
 STRIP ?= strip

@@ -13,6 +13,7 @@
 #include "command.h"
 #include "help.h"
 #include "memory.h"
+#include "process.h"
 #include "text.h"
 
 static const struct command *const commands[] = {
@@ -48,6 +49,9 @@ static int report_unknown(const struct program *program, const char *name)
 
 int main(int argc, char **argv)
 {
+	/* Not a command of anybody's: ebprof itself starts it. */
+	if (argc == 2 && strcmp(argv[1], READER_PROCESS) == 0)
+		return reader_process_main();
 	const struct program program = {.commands = commands, .nr_commands = ARRAY_SIZE(commands)};
 
 	fill_standard_streams();

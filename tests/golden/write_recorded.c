@@ -422,7 +422,7 @@ int main(int argc, char **argv)
 					     .label_thread = true,
 					     .label_tid = true,
 					     .label_cpu = true};
-	struct reader *reader = reader_create();
+	struct reader *reader = reader_create(NULL);
 	struct profile *profile = profile_create();
 	struct modules modules;
 	struct processes processes;

@@ -32,7 +32,7 @@ static int start_world(void **state)
 {
 	struct world *world = memory_new(struct world);
 
-	world->reader = reader_create();
+	world->reader = reader_create(NULL);
 	modules_init(&world->modules, world->reader, 16);
 	processes_init(&world->processes, &world->modules, NULL);
 	store_init(&world->store, &seed);

@@ -25,6 +25,7 @@ enum { PID = 500, CHILD = 501, NR_SLOTS = 1000 };
 struct world {
 	struct modules modules;
 	struct processes processes;
+	struct reader *tables_reader;
 	struct tables *tables;
 	struct mapping_slot slots[NR_SLOTS];
 };
@@ -35,8 +36,8 @@ static int start_world(void **state)
 {
 	(void)state;
 	world = memory_new(struct world);
-	world->tables = tables_create();
-	modules_init(&world->modules, reader_create(), 64);
+	world->tables = tables_create(world->tables_reader = reader_create(NULL));
+	modules_init(&world->modules, reader_create(NULL), 64);
 	processes_init(&world->processes, &world->modules, world->tables);
 	mapping_runs_init(&world->processes.runs, world->slots, NR_SLOTS);
 	return 0;
@@ -46,6 +47,7 @@ static int end_world(void **state)
 {
 	(void)state;
 	tables_destroy(world->tables);
+	reader_destroy(world->tables_reader);
 	processes_deinit(&world->processes);
 	reader_destroy(world->modules.reader);
 	modules_deinit(&world->modules);

@@ -105,7 +105,7 @@ static int start_self(void **state)
 	backtrace(warm, 4); /* loads its library, which has to be among the mappings */
 	home_init();
 	memset(&seen, 0, sizeof(seen));
-	reader = reader_create();
+	reader = reader_create(NULL);
 	modules_init(&modules, reader, MODULES_MAX);
 	int error = maps_read(proc, getpid(), add_mapping, NULL, NULL);
 

@@ -4,8 +4,17 @@
 #include <stdarg.h>
 #include <string.h>
 
+static void (*exhausted_hook)(void);
+
+void memory_set_exhausted(void (*hook)(void))
+{
+	exhausted_hook = hook;
+}
+
 static void __attribute__((noreturn)) memory_exhausted(void)
 {
+	if (exhausted_hook)
+		exhausted_hook();
 	fputs("ebprof: out of memory\n", stderr);
 	abort();
 }

@@ -25,6 +25,9 @@ char *memory_strdup(const char *text) __attribute__((malloc, returns_nonnull, wa
 void *memory_dup(const void *data, size_t size_bytes) __attribute__((returns_nonnull, warn_unused_result));
 char *memory_format(const char *format, ...) __attribute__((format(printf, 1, 2), malloc, returns_nonnull));
 
+/* Called when memory is exhausted, before the message; may end the process in a way of its own. NULL = nothing. */
+void memory_set_exhausted(void (*hook)(void));
+
 #define memory_new(type)           ((type *)memory_zalloc(1, sizeof(type)))
 #define memory_new_array(type, nr) ((type *)memory_zalloc((nr), sizeof(type)))
 

@@ -23,6 +23,7 @@
 	LOADER_COUNTER(throttled, "times the kernel throttled the clock", "lower -F")                                  \
 	LOADER_COUNTER(files_unreadable, "files that could not be opened", "")                                         \
 	LOADER_COUNTER(files_broken, "files that are not valid ELF", "")  \
+	LOADER_COUNTER(files_failed, "times that reading a file failed: its process was lost", "see failed_files in --stats") \
 	LOADER_COUNTER(files_no_unwind, "files without unwind information", "")                                        \
 	LOADER_COUNTER(tables_refused, "unwind tables that did not fit", "")                                           \
 	LOADER_COUNTER(mappings_refused, "mappings that did not fit", "raise --mappings") \
@@ -59,6 +60,8 @@ struct cpu_balance {
 
 enum target_runtime { RUNTIME_NATIVE, RUNTIME_PYTHON, RUNTIME_NODE, RUNTIME_JAVA };
 
+struct reader_failure; /* reader.h */
+
 /* Everything that is said about a run once it is over. */
 struct run_report {
 	double seconds;      /* wall clock, clocks on */
@@ -73,6 +76,9 @@ struct run_report {
 	uint64_t first_tick_ns, first_complete_ns; /* after session_create was entered; 0 = none */
 	enum target_runtime runtime; /* of the heaviest process */
 	char kernel[200];    /* uname: release and machine */
+
+	size_t nr_failures;  /* files at which a reader process was lost; borrowed from the session */
+	const struct reader_failure *failures;
 
 	size_t nr_lines;     /* every counter, zero or not */
 	const struct counter_line *lines;

@@ -81,51 +81,32 @@ static struct build_id_key build_id_key(const uint8_t *bytes, uint8_t size)
 	return key;
 }
 
-/*
- * Opens a regular file for reading, whatever stands at the path: a device or FIFO that a process mapped must neither
- * be opened (that has effects) nor waited for.
- */
-static int open_regular(const char *path)
-{
-	_cleanup_close_ int handle = open(path, O_PATH | O_CLOEXEC);
-	char self[64];
-	struct stat st;
-
-	if (handle < 0)
-		return -errno;
-	if (fstat(handle, &st))
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", handle);
-	int fd = open(self, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-	return fd < 0 ? -errno : fd;
-}
-
-static int open_mapped(const struct module_source *source)
+static int open_mapped(const struct module_source *source, struct reader *reader)
 {
 	char link[96];
 
 	snprintf(link, sizeof(link), "/proc/%d/map_files/%llx-%llx", source->pid, (unsigned long long)source->start,
 		 (unsigned long long)source->end);
-	return open_regular(link);
+	return reader_open(reader, link);
 }
 
 /* Through the path, believed only if it is still the same file. */
 static int open_by_path(const struct module_source *source, struct reader *reader)
 {
 	_cleanup_free_ char *inside = memory_format("/proc/%d/root%s", source->pid, source->path);
-	_cleanup_close_ int fd = source->pid ? open_regular(inside) : -ENOENT;
+	_cleanup_close_ int fd = source->pid ? reader_open(reader, inside) : -ENOENT;
 	struct object_info info;
-	struct stat st;
+	struct statx status;
 
 	if (fd < 0)
-		fd = open_regular(source->path);
+		fd = reader_open(reader, source->path);
 	if (fd < 0)
 		return fd;
 	if (!source->build_id_size)
-		return fstat(fd, &st) == 0 && st.st_ino == source->inode ? steal_fd(fd) : -ESTALE;
+		return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &status) == 0 &&
+				       status.stx_ino == source->inode
+			       ? steal_fd(fd)
+			       : -ESTALE;
 	struct reader_file file = {.fd = fd, .path = source->path};
 
 	if (reader_describe(reader, &file, &info) || info.build_id_size != source->build_id_size ||
@@ -158,7 +139,8 @@ static uint32_t add_file(struct modules *modules, int fd, const char *path, bool
 	}
 	if (error) {
 		memset(&info, 0, sizeof(info));
-		modules->nr_broken += error != -ENOEXEC;
+		modules->nr_unreadable += error == -EACCES || error == -EPERM;
+		modules->nr_broken += error == -EBADMSG || error == -E2BIG || error == -EIO;
 		message_detail("'%s' is not a usable ELF file (%s): no names and no unwind rows from it", path,
 			       strerror(-error));
 	}
@@ -168,6 +150,7 @@ static uint32_t add_file(struct modules *modules, int fd, const char *path, bool
 		.path = memory_strdup(path),
 		.info = info,
 		.is_elf = !error,
+		.is_lost = reader_lost(error),
 	};
 	return id;
 }
@@ -237,12 +220,12 @@ uint32_t modules_find(struct modules *modules, const struct module_source *sourc
 		modules->nr_refused++;
 		return NO_MODULE;
 	}
-	int fd = source->pid ? open_mapped(source) : -ESRCH;
+	int fd = source->pid ? open_mapped(source, modules->reader) : -ESRCH;
 
 	if (fd < 0)
 		fd = open_by_path(source, modules->reader);
 	if (fd < 0) {
-		modules->nr_unreadable++;
+		modules->nr_unreadable += !reader_lost(fd);
 		message_detail("cannot open '%s' as mapped by process %d (%s)", source->path, source->pid,
 			       strerror(-fd));
 		/* A device stays one; a process may map it at each of its pages. */
@@ -258,7 +241,7 @@ uint32_t modules_find(struct modules *modules, const struct module_source *sourc
 uint32_t modules_add_path(struct modules *modules, const char *path, bool *added)
 {
 	_cleanup_free_ char *full = realpath(path, NULL);
-	int fd = full && modules->list.nr < modules->max ? open_regular(full) : -ENOENT;
+	int fd = full && modules->list.nr < modules->max ? reader_open(modules->reader, full) : -ENOENT;
 
 	*added = false;
 	return fd < 0 ? NO_MODULE : add_file(modules, fd, full, added);

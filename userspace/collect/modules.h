@@ -20,10 +20,11 @@
 #include "vector.h"
 
 struct module {
-	int fd;     /* held for the run; -1 = could not be opened */
+	int fd;     /* reader_open()'s handle, held for the run */
 	char *path; /* as the target sees it, without " (deleted)" */
 	struct object_info info;
 	bool is_elf;
+	bool is_lost; /* a reader process was lost already at its headers: nothing more is asked of it */
 };
 
 struct modules {

@@ -116,7 +116,7 @@ static void request_table(struct processes *processes, uint32_t id)
 	const char *name = module_name(module);
 	bool first = module->info.is_executable || strncmp(name, "libc.", 5) == 0 || strncmp(name, "libc-", 5) == 0;
 
-	tables_request(processes->tables, id, module->fd, module->path, first);
+	tables_request(processes->tables, id, module->is_lost ? -1 : module->fd, module->path, first);
 }
 
 /* Turns a reported mapping into one of ours, asking for the unwind table of a file that was not known. */
@@ -357,11 +357,13 @@ static const struct module *prepare_file(struct processes *processes, const char
 }
 
 /* The program that a script's first line names; false when the file is no script. */
-static bool script_interpreter(const struct module *module, char *ret, size_t size_bytes)
+static bool script_interpreter(struct reader *reader, const struct module *module, char *ret, size_t size_bytes)
 {
+	const struct reader_file file = {.fd = module->fd, .path = module->path};
 	char line[256] = "";
 
-	if (module->is_elf || pread(module->fd, line, sizeof(line) - 1, 0) < 3 || strncmp(line, "#!", 2) != 0)
+	if (module->is_elf || module->is_lost || reader_first_bytes(reader, &file, line, sizeof(line) - 1) < 3 ||
+	    strncmp(line, "#!", 2) != 0)
 		return false;
 	const char *start = line + 2 + strspn(line + 2, " \t");
 
@@ -405,7 +407,7 @@ void processes_prepare_executable(struct processes *processes, const char *path)
 	const struct module *module = prepare_file(processes, path);
 	char interpreter[256];
 
-	if (module && script_interpreter(module, interpreter, sizeof(interpreter)))
+	if (module && script_interpreter(processes->modules->reader, module, interpreter, sizeof(interpreter)))
 		module = prepare_file(processes, interpreter);
 	if (!module || !module->info.interpreter[0])
 		return;

@@ -154,6 +154,7 @@ static void make_lines(const struct report_input *input, const uint64_t *totals,
 		[LOADER_throttled] = input->nr_throttled,
 		[LOADER_files_unreadable] = modules->nr_unreadable,
 		[LOADER_files_broken] = modules->nr_broken,
+		[LOADER_files_failed] = input->nr_failures,
 		[LOADER_files_no_unwind] = input->tables.nr_no_unwind,
 		[LOADER_tables_refused] = input->tables.nr_refused + modules->nr_refused,
 		[LOADER_mappings_refused] = input->processes->nr_mappings_refused,
@@ -246,6 +247,8 @@ int report_make(const struct report_input *input, struct run_report *ret)
 	    (!ret->first_complete_ns || second_ns - input->created_ns < ret->first_complete_ns))
 		ret->first_complete_ns = second_ns - input->created_ns;
 
+	ret->failures = input->failures;
+	ret->nr_failures = input->nr_failures;
 	ret->seconds = (double)(input->stopped_ns - input->started_ns) / 1e9;
 	ret->period_ns = input->period_ns;
 	ret->rate_hz = input->rate_hz;

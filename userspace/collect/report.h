@@ -26,6 +26,8 @@ struct report_input {
 	uint32_t rate_hz;
 	uint64_t steal_ns;
 	uint64_t nr_sideband_lost, nr_throttled;
+	const struct reader_failure *failures; /* borrowed */
+	size_t nr_failures;
 };
 
 /* Fills *ret, which report_deinit frees. Negative errno when the counters can't be read. */

@@ -34,6 +34,7 @@
 #include "store.h"
 #include "tables.h"
 #include "targets.h"
+#include "text.h"
 
 enum {
 	RING_BYTES = 4 << 20,
@@ -48,6 +49,7 @@ enum {
 	TABLES_WAIT_MS = 120,          /* from session_create: later ticks without a table count as such */
 	COMMAND_TABLES_WAIT_MS = 2000, /* a command waits for us, and misses nothing meanwhile */
 	LAST_TABLES_WAIT_MS = 200,
+	FAILURES_TOLD = 5,
 	COUNTS_SWITCH_MS = 5000,
 	COUNTS_SWITCH_MIN_MS = 200, /* when exited images or a lack of slots ask for one */
 };
@@ -72,7 +74,7 @@ struct session {
 	int round_ms;
 	uint64_t next_switch_ns, earliest_switch_ns;
 
-	struct reader *reader;
+	struct reader *reader, *tables_reader; /* of this thread; of the one that compiles tables */
 	struct programs *programs;
 	struct sideband *sideband;
 	struct clocks *clocks;
@@ -85,6 +87,7 @@ struct session {
 	VECTOR(struct event) events;
 	size_t next_event; /* during a round */
 	uint64_t nr_sideband_lost, nr_throttled;
+	VECTOR(struct reader_failure) failures;
 	struct run_report report;
 };
 
@@ -268,9 +271,8 @@ static int set_up(struct session *session, struct problem *problem)
 	ssize_t got = getrandom(&seed, sizeof(seed), 0);
 
 	store_init(&session->store, &seed);
-	session->reader = reader_create();
 	modules_init(&session->modules, session->reader, MODULES_MAX_SESSION);
-	session->tables = tables_create();
+	session->tables = tables_create(session->tables_reader);
 	processes_init(&session->processes, &session->modules, session->tables);
 	if (got != sizeof(seed))
 		return problem_set(problem, -EIO, "cannot get random numbers (%s)", strerror(errno));
@@ -319,8 +321,12 @@ int session_create(const struct session_config *config, struct session **ret, st
 	if (error)
 		return error;
 	struct session *session = memory_new(struct session);
+	const struct reader_config reader = {.in_process = config->read_in_process};
 	struct rlimit files;
 
+	/* First, since their processes load meanwhile. */
+	session->reader = reader_create(&reader);
+	session->tables_reader = reader_create(&reader);
 	/* A descriptor is held for every file that is mapped. */
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
@@ -355,8 +361,10 @@ void session_destroy(struct session *session)
 	store_deinit(&session->store);
 	programs_destroy(session->programs);
 	reader_destroy(session->reader);
+	reader_destroy(session->tables_reader);
 	capture_destroy(session->capture);
 	vector_free(&session->events);
+	vector_free(&session->failures);
 	report_deinit(&session->report);
 	free(session);
 }
@@ -491,6 +499,34 @@ static struct profile *build_profile(struct session *session, struct naming_stat
 	return profile;
 }
 
+static void collect_failures(struct session *session, const struct reader *reader)
+{
+	size_t nr;
+	const struct reader_failure *failures = reader_failures(reader, &nr);
+
+	for (size_t i = 0; i < nr; i++)
+		*vector_push(&session->failures) = failures[i];
+}
+
+/* Files at which a reader process was lost. */
+static void tell_failures(struct session *session)
+{
+	size_t nr;
+
+	collect_failures(session, session->tables_reader);
+	collect_failures(session, session->reader);
+	nr = session->failures.nr;
+	for (size_t i = 0; i < nr && i < FAILURES_TOLD; i++) {
+		const struct reader_failure *failure = &session->failures.data[i];
+		char path[256];
+
+		message_warn("'%s': %s could not be read: the process that reads files %s",
+			     text_printable_path(failure->path, path, sizeof(path)), failure->wanted, failure->reason);
+	}
+	if (nr > FAILURES_TOLD)
+		message_warn("and %zu more such failures, listed by --stats", nr - FAILURES_TOLD);
+}
+
 int session_finish(struct session *session, struct profile **ret, struct problem *problem)
 {
 	struct naming_stats naming = {0};
@@ -498,8 +534,11 @@ int session_finish(struct session *session, struct profile **ret, struct problem
 	clocks_stop(session->clocks);
 	session->stopped_ns = now_ns(CLOCK_MONOTONIC);
 	drain_rest(session);
+	/* A table that comes now is of no use, and its reader's failures can be looked at. */
+	tables_stop(session->tables);
 	*ret = build_profile(session, &naming);
 
+	tell_failures(session);
 	struct report_input input = {
 		.programs = session->programs,
 		.processes = &session->processes,
@@ -516,6 +555,8 @@ int session_finish(struct session *session, struct profile **ret, struct problem
 		.steal_ns = clock_steal_ns() - session->steal_start_ns,
 		.nr_sideband_lost = session->nr_sideband_lost,
 		.nr_throttled = session->nr_throttled,
+		.failures = session->failures.data,
+		.nr_failures = session->failures.nr,
 	};
 	int error = report_make(&input, &session->report);
 

@@ -38,7 +38,7 @@ struct tables {
 	struct tables_stats stats;
 
 	/* The thread's own. */
-	struct reader *reader;
+	struct reader *reader; /* borrowed */
 	VECTOR(struct compiled) done;
 	uint64_t placed_ns;    /* CLOCK_MONOTONIC of the last time that tables were placed */
 	struct table rule_ids; /* struct unwind_rule -> number in the shared list */
@@ -153,11 +153,13 @@ static struct compiled compile(struct tables *tables, const struct request *requ
 {
 	struct reader_file file = {.fd = request->fd, .path = request->path};
 	struct compiled compiled = {.module = request->module, .path = request->path};
-	int error = reader_unwind_table(tables->reader, &file, &compiled.rows);
+	int error = file.fd < 0 ? -ECANCELED : reader_unwind_table(tables->reader, &file, &compiled.rows);
 
 	if (error) {
 		compiled.rows = NULL;
-		__atomic_fetch_add(&tables->stats.nr_no_unwind, 1, __ATOMIC_RELAXED);
+		/* A file at which the reader was lost is counted as that. */
+		if (!reader_lost(error) && error != -ECANCELED)
+			__atomic_fetch_add(&tables->stats.nr_no_unwind, 1, __ATOMIC_RELAXED);
 		message_detail("'%s': no unwind rows (%s): its frames are found by frame pointer", request->path,
 			       strerror(-error));
 	}
@@ -297,12 +299,12 @@ static void *run(void *context)
 	return NULL;
 }
 
-struct tables *tables_create(void)
+struct tables *tables_create(struct reader *reader)
 {
 	struct tables *tables = memory_new(struct tables);
 	pthread_condattr_t attributes;
 
-	tables->reader = reader_create();
+	tables->reader = reader;
 	table_init(&tables->rule_ids, sizeof(struct unwind_rule));
 	pthread_mutex_init(&tables->lock, NULL);
 	pthread_condattr_init(&attributes);
@@ -325,15 +327,23 @@ void tables_attach(struct tables *tables, struct programs *programs)
 	pthread_mutex_unlock(&tables->lock);
 }
 
-void tables_destroy(struct tables *tables)
+void tables_stop(struct tables *tables)
 {
-	if (!tables)
+	if (tables->stop)
 		return;
 	pthread_mutex_lock(&tables->lock);
 	tables->stop = true;
 	pthread_cond_broadcast(&tables->changed);
 	pthread_mutex_unlock(&tables->lock);
+	reader_cancel(tables->reader);
 	pthread_join(tables->thread, NULL);
+}
+
+void tables_destroy(struct tables *tables)
+{
+	if (!tables)
+		return;
+	tables_stop(tables);
 	for (size_t i = 0; i < tables->queue.nr; i++)
 		free(tables->queue.data[i].path);
 	for (size_t i = 0; i < tables->done.nr; i++) {
@@ -344,7 +354,6 @@ void tables_destroy(struct tables *tables)
 	vector_free(&tables->done);
 	vector_free(&tables->segments); /* the memory itself belongs to programs */
 	table_deinit(&tables->rule_ids);
-	reader_destroy(tables->reader);
 	pthread_mutex_destroy(&tables->lock);
 	pthread_cond_destroy(&tables->changed);
 	free(tables);

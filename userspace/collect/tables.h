@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "programs.h"
+#include "reader.h"
 
 struct tables;
 
@@ -23,16 +24,21 @@ struct tables_stats {
 	uint64_t nr_refused;   /* tables that did not fit */
 };
 
-/* Starts the thread, which compiles from now on: loading the programs takes about as long. */
-struct tables *tables_create(void);
+/*
+ * Starts the thread, which compiles from now on: loading the programs takes about as long. The reader is used by that
+ * thread alone; it is borrowed and must outlive this.
+ */
+struct tables *tables_create(struct reader *reader);
 /* Where the tables go; borrowed, must outlive this. */
 void tables_attach(struct tables *tables, struct programs *programs);
-/* Stops the thread after the file at hand. NULL is allowed. */
+/* Ends the thread, also in the middle of a file, for good. The reader is of no more use then. */
+void tables_stop(struct tables *tables);
+/* Stops, and frees. NULL is allowed. */
 void tables_destroy(struct tables *tables);
 
 /*
  * Asks for a module's table, before all others if it is one that most stacks pass through. fd is borrowed and stays
- * open until tables_destroy; path is copied.
+ * open until tables_destroy; -1 = the file is not to be read, and has none. path is copied.
  */
 void tables_request(struct tables *tables, uint32_t module, int fd, const char *path, bool first);
 

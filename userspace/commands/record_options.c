@@ -227,6 +227,9 @@ static const struct option_row record_rows[] = {
 	{ .kind = OPTION_FLAG, .letter = 'v', .name = "verbose", FIELD(verbose), .help = "print what is being done" },
 
 	{ .kind = OPTION_GROUP, .help = "For debugging ebprof itself" },
+	{ .kind = OPTION_FLAG, .name = "in-process-reader", FIELD(read_in_process),
+	  .help = "read files within ebprof itself rather than in a process without privileges: a file made to break "
+		  "its reader breaks ebprof then" },
 	{ .kind = OPTION_STRING, .name = "capture-stacks", .argument = "FILE", FIELD(capture_path), .values = "<file>",
 	  .help = "write each sample's registers and up to 64 KiB of its stack, to check the walker against; such a file "
 		  "holds the target's memory" },

@@ -62,6 +62,7 @@ struct record_options {
 	struct record_strict strict;
 	bool quiet, verbose;
 
+	bool read_in_process;
 	const char *capture_path;
 	long long ring_bytes, counts_max, known_max, processes_max, mappings_max; /* 0 = default */
 

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "reader.h"
 #include "reasons.h"
 #include "text.h"
 
@@ -153,6 +154,21 @@ static void write_cpus(struct writer *writer, const struct run_report *report)
 	close_nested(writer, ']');
 }
 
+static void write_failures(struct writer *writer, const struct run_report *report)
+{
+	open_nested(writer, "failed_files", '[');
+	for (size_t i = 0; i < report->nr_failures; i++) {
+		const struct reader_failure *failure = &report->failures[i];
+
+		open_nested(writer, NULL, '{');
+		write_string(writer, "file", failure->path);
+		write_string(writer, "wanted", failure->wanted);
+		write_string(writer, "reason", failure->reason);
+		close_nested(writer, '}');
+	}
+	close_nested(writer, ']');
+}
+
 char *stats_json_format(const struct run_report *report, const struct stats_context *context, size_t *size_ret)
 {
 	char *text = NULL;
@@ -172,6 +188,7 @@ char *stats_json_format(const struct run_report *report, const struct stats_cont
 	for (size_t i = 0; i < report->nr_lines; i++)
 		write_unsigned(&writer, report->lines[i].name, report->lines[i].value);
 	close_nested(&writer, '}');
+	write_failures(&writer, report);
 	write_cpus(&writer, report);
 	close_nested(&writer, '}');
 	fputc('\n', writer.out);

@@ -8,10 +8,13 @@
 
 /* One object's search: the context of debug_paths_open(). */
 struct debug_paths {
-	const char *root;	 /* "/usr/lib/debug"; borrowed */
+	const char *root;        /* "/usr/lib/debug"; borrowed */
 	const char *object_path; /* of the object, "" = unknown; borrowed */
-	char *last_path;	 /* of the file opened last: alternate files are relative to it; freed by deinit */
+	char *last_path;         /* of the file opened last: alternate files are relative to it; freed by deinit */
 };
+
+/* Where distributions put debug files. */
+#define DEBUG_ROOT "/usr/lib/debug"
 
 void debug_paths_init(struct debug_paths *paths, const char *root, const char *object_path);
 void debug_paths_deinit(struct debug_paths *paths);

@@ -1,37 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * reader.c - how does the rest of ebprof ask what a file says, without ever touching a file's bytes itself?
+ * reader.c - who answers a question: the reader process, or (for debugging) the library within the caller?
  *
- * This implementation answers within the caller's process: each question makes an object on a copy of the
- * descriptor, asks the library and destroys it, so that no handle outlives its question and an answer depends on
- * nothing asked before. (An object's own headers are a few reads; what is expensive, symbols and DWARF, is released
- * after use anyway.) Only the kernel's symbols are kept.
+ * The kernel's symbols are an exception: their text comes from the kernel, which is trusted, and reading it takes
+ * privileges that the reader process is there not to have. So the caller reads them, once, in either mode.
  */
 #include "reader.h"
 
 #include <errno.h>
 #include <fcntl.h>
 
+#include "answers.h"
+#include "client.h"
 #include "debug_paths.h"
+#include "inline.h"
 #include "kallsyms.h"
 #include "memory.h"
-#include "function_starts.h"
-#include "names.h"
-#include "unwind.h"
+#include "opener.h"
 
-static const char DEBUG_ROOT[] = "/usr/lib/debug";
 static const char KALLSYMS_PATH[] = "/proc/kallsyms";
 
 struct reader {
+	struct client *client; /* NULL = in process */
 	struct kallsyms *kallsyms;
 	int kallsyms_status; /* 1 = not read yet, else what kallsyms_create said */
 };
 
-struct reader *reader_create(void)
+struct reader *reader_create(const struct reader_config *config)
 {
 	struct reader *reader = memory_new(struct reader);
 
 	reader->kallsyms_status = 1;
+	if (config && !config->in_process)
+		reader->client = client_create(config);
 	return reader;
 }
 
@@ -39,64 +40,76 @@ void reader_destroy(struct reader *reader)
 {
 	if (!reader)
 		return;
+	client_destroy(reader->client);
 	kallsyms_destroy(reader->kallsyms);
 	free(reader);
 }
 
-static int file_open(const struct reader_file *file, struct debug_paths *paths, struct object **ret)
+void reader_cancel(struct reader *reader)
 {
-	int fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 0);
+	if (reader->client)
+		client_cancel(reader->client);
+}
 
-	if (fd < 0)
-		return -errno;
-	return object_create(fd, paths ? debug_paths_open : NULL, paths, ret);
+bool reader_lost(int error)
+{
+	return error == -EPIPE || error == -ETIMEDOUT || error == -EPROTO || error == -EUSERS;
+}
+
+const struct reader_failure *reader_failures(const struct reader *reader, size_t *nr_ret)
+{
+	*nr_ret = 0;
+	return reader->client ? client_failures(reader->client, nr_ret) : NULL;
+}
+
+int reader_open(struct reader *reader, const char *path)
+{
+	return reader->client ? client_open(reader->client, path) : opener_open_path(path);
 }
 
 int reader_describe(struct reader *reader, const struct reader_file *file, struct object_info *ret)
 {
-	struct object *object;
-	int err = file_open(file, NULL, &object);
+	if (reader->client)
+		return client_info(reader->client, file, ret);
+	int fd = opener_open_handle(file->fd);
 
-	(void)reader;
-	if (err < 0)
-		return err;
-	*ret = *object_info(object);
-	object_destroy(object);
-	return 0;
+	return fd < 0 ? fd : inline_describe(fd, ret);
+}
+
+ssize_t reader_first_bytes(struct reader *reader, const struct reader_file *file, void *ret, size_t size_bytes)
+{
+	if (reader->client)
+		return client_first_bytes(reader->client, file, ret, size_bytes);
+	int fd = opener_open_handle(file->fd);
+
+	return fd < 0 ? fd : inline_first_bytes(fd, ret, size_bytes);
 }
 
 int reader_unwind_table(struct reader *reader, const struct reader_file *file, struct unwind_table **ret)
 {
-	struct object *object;
-	int err = file_open(file, NULL, &object);
+	if (reader->client)
+		return client_table(reader->client, file, ret);
+	int fd = opener_open_handle(file->fd);
 
-	(void)reader;
-	if (err < 0)
-		return err;
-	err = unwind_table_compile(object, ret);
-	object_destroy(object);
-	return err;
+	return fd < 0 ? fd : inline_unwind_table(fd, ret);
 }
 
 void reader_free_table(struct unwind_table *table)
 {
-	unwind_table_destroy(table);
+	answer_free_table(table);
 }
 
 int reader_names(struct reader *reader, const struct reader_file *file, const uint64_t *addrs, size_t nr,
 		 names_found_fn found, void *context, struct names_status *status)
 {
 	struct debug_paths paths;
-	struct object *object;
-	int err;
 
-	(void)reader;
+	if (reader->client)
+		return client_names(reader->client, file, addrs, nr, found, context, status);
 	debug_paths_init(&paths, DEBUG_ROOT, file->path);
-	err = file_open(file, &paths, &object);
-	if (err == 0) {
-		err = names_find(object, addrs, nr, found, context, status);
-		object_destroy(object);
-	}
+	int fd = opener_open_handle(file->fd);
+	int err = fd < 0 ? fd : inline_names(fd, debug_paths_open, &paths, addrs, nr, found, context, status);
+
 	debug_paths_deinit(&paths);
 	return err;
 }
@@ -105,16 +118,13 @@ int reader_function_starts(struct reader *reader, const struct reader_file *file
 			   uint64_t *starts_ret)
 {
 	struct debug_paths paths;
-	struct object *object;
-	int err;
 
-	(void)reader;
+	if (reader->client)
+		return client_starts(reader->client, file, addrs, nr, starts_ret);
 	debug_paths_init(&paths, DEBUG_ROOT, file->path);
-	err = file_open(file, &paths, &object);
-	if (err == 0) {
-		err = function_starts_find(object, addrs, nr, starts_ret);
-		object_destroy(object);
-	}
+	int fd = opener_open_handle(file->fd);
+	int err = fd < 0 ? fd : inline_function_starts(fd, debug_paths_open, &paths, addrs, nr, starts_ret);
+
 	debug_paths_deinit(&paths);
 	return err;
 }

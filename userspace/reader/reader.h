@@ -2,35 +2,81 @@
 /*
  * reader.h - the one door to foreign files.
  *
- * Everything that ebprof wants to know about an object file is asked here and comes back as plain data, so that the
- * code that parses files anybody may have written can live in a process of its own without the rest noticing. The
- * session knows descriptors, paths for finding debug files, and this interface; never symbolize/ itself.
+ * Everything that ebprof wants to know about an object file is asked here and comes back as plain data. What parses the
+ * file is a process of its own without privileges, so that a file made to break or to hang it costs that file's answers
+ * and nothing else. The session knows descriptors, paths for finding debug files, and this interface; never symbolize/
+ * itself.
  *
  * Not thread-safe: one reader per thread.
  */
 #ifndef EBPROF_READER_READER_H
 #define EBPROF_READER_READER_H
 
+#include <sys/types.h>
+
 #include "facts.h"
 
 struct reader;
 
+struct reader_config {
+	bool in_process;      /* parse within the caller, for debugging; nothing of the below then */
+	const char *program;  /* of the reader process; NULL = the running program. Borrowed, as are all here */
+	const char *argument; /* what makes it one; NULL = READER_PROCESS of process.h, for which main() has to look */
+	uint32_t patience_ms; /* for tests: the longest that any question may take; 0 = by question and size */
+};
+
 struct reader_file {
-	int fd;           /* borrowed; read with pread */
+	int fd;           /* borrowed: reader_open's handle, or open for reading */
 	const char *path; /* as mapped by the target, to look for debug files beside it; "" = unknown */
 };
 
-struct reader *reader_create(void);
+/* A file at which a reader process was lost. */
+struct reader_failure {
+	const char *path;
+	const char *wanted; /* "its names" */
+	const char *reason; /* "crashed (SIGSEGV)", "took longer than 10 s", ... */
+};
+
+/* Starts the process and returns while it loads. NULL = in process. */
+struct reader *reader_create(const struct reader_config *config);
 void reader_destroy(struct reader *reader);
+
+/* From any thread: the question at hand and all later ones end at once, with -ECANCELED. */
+void reader_cancel(struct reader *reader);
+
+/* Whether an error of a question says that the process was lost, not what the file is like. */
+bool reader_lost(int error);
+
+/* All files at which that happened, in order. Valid until the next question. */
+const struct reader_failure *reader_failures(const struct reader *reader, size_t *nr_ret);
+
+/*
+ * A handle (O_PATH) of the regular file at a path, which need not be answered for: neither opening, holding nor closing
+ * it waits for the file's owner. -EINVAL: something else stands there.
+ */
+int reader_open(struct reader *reader, const char *path);
+
+/*
+ * What all questions below may return besides: -EACCES and others of open(); those of reader_lost(); -ECANCELED.
+ */
 
 /* Headers and build-id. -ENOEXEC not an ELF file, -EBADMSG its headers are broken. */
 int reader_describe(struct reader *reader, const struct reader_file *file, struct object_info *ret);
 
-/* Unwind rows; errors as unwind_table_compile's. Freed with reader_free_table(). */
+/* Up to size_bytes (at most 256) from the file's start; how many. */
+ssize_t reader_first_bytes(struct reader *reader, const struct reader_file *file, void *ret, size_t size_bytes);
+
+/*
+ * Unwind rows; errors as unwind_table_compile's. Freed with reader_free_table(). The rows are well-formed: granules
+ * divide them among themselves in order, offsets rise, rules exist.
+ */
 int reader_unwind_table(struct reader *reader, const struct reader_file *file, struct unwind_table **ret);
 void reader_free_table(struct unwind_table *table);
 
-/* Names of file_addrs; separate debug files are found below /usr/lib/debug and beside the file. Contract: names.h. */
+/*
+ * Names of file_addrs; separate debug files are found below /usr/lib/debug and beside the file. Contract: names.h. When
+ * the process is lost, some may have been found before.
+ */
 int reader_names(struct reader *reader, const struct reader_file *file, const uint64_t *addrs, size_t nr,
 		 names_found_fn found, void *context, struct names_status *status);
 

@@ -44,7 +44,7 @@ static void answer_keep(size_t index, const struct name_frame *frames, size_t nr
 int main(int argc, char **argv)
 {
 	VECTOR(uint64_t) addrs = {0};
-	struct reader *reader = reader_create();
+	struct reader *reader = reader_create(NULL);
 	struct names_status status = {0};
 	struct answer *answers;
 	uint64_t addr;
