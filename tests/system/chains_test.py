@@ -159,7 +159,7 @@ def test_code_made_at_run_time():
 def test_code_moved_behind_the_kernels_back():
     """mremap gives no record: the first samples there say so, then the mappings are read again."""
     _, recording = record_command("jit", 2, "moved")
-    assert recording.counters["user_no_mapping"] > 0
+    assert recording.counters["snapshots"] > 0, "the mappings had to be read again"
     assert recording.counters["rescans"] > 0
     assert complete_share(recording) > 0.8
 
