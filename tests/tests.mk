@@ -24,7 +24,7 @@ unit-tests: $(UNIT_TESTS)
 
 # Programs that other tests ask: a file each, beside what asks it.
 TEST_PROGRAMS := $(O)/tests/golden/write_sample_profile $(O)/tests/golden/write_recorded \
-	$(O)/tests/differential/names/dump_names
+	$(O)/tests/differential/names/dump_names $(O)/tests/differential/readers/compare_modes
 $(TEST_PROGRAMS): $(O)/%: %.c $(O)/libebprof.a | $(SHARED_HEADERS)
 	$(call say,CC)
 	$(Q)mkdir -p $(@D) && $(CC) $(BASE_CFLAGS) $(CFLAGS) $(TEST_CFLAGS) -MMD -MP $< $(O)/libebprof.a $(LIBS) -o $@

@@ -7,9 +7,9 @@
  * an update. Of the environment it gets what the loader, the sanitizers and the rights of the opener depend on. It is
  * in a process group of its own, so that Ctrl-C is the agent's to answer.
  *
- * Ended by SIGKILL to both of its halves. Waiting for a process that hangs in a system call could take for ever, so it
- * is waited for a moment only; numbers of those left behind are kept until waitpid knows them, which also keeps them
- * from being given to others.
+ * Ended by closing its sockets, or where it failed, by SIGKILL to both of its halves. Waiting for a process that hangs
+ * in a system call could take for ever, so it is waited for a moment only; numbers of those left behind are kept until
+ * waitpid knows them, which also keeps them from being given to others.
  */
 #include "child.h"
 
@@ -51,10 +51,36 @@ void child_init(struct child *child)
 	*child = (struct child){.pidfd = -1, .reader_socket = -1, .opener_socket = -1, .opener_pidfd = -1};
 }
 
+/* Whether it has gone, or goes within a time. Without a pidfd it was never fully started, and can't hang yet. */
+static bool is_gone(const struct child *child, int wait_ms, int *status_ret)
+{
+	struct pollfd gone = {.fd = child->pidfd, .events = POLLIN};
+
+	if (child->pidfd >= 0 && poll(&gone, 1, wait_ms) <= 0)
+		return false;
+	return waitpid(child->pid, status_ret, WNOHANG) == child->pid;
+}
+
+/* Whether it went by itself when nobody talked to it any more: it then takes its opener along. */
+static bool dismiss(struct child *child)
+{
+	int status;
+
+	if (!child->pid || !child->greeted)
+		return false;
+	close_fd(&child->reader_socket);
+	close_fd(&child->opener_socket);
+	if (!is_gone(child, END_WAIT_MS, &status))
+		return false;
+	child->pid = 0;
+	return true;
+}
+
 void child_deinit(struct child *child)
 {
 	int status;
 
+	dismiss(child);
 	child_end(child, &status);
 	vector_free(&child->left_behind);
 }
@@ -168,12 +194,12 @@ int child_greet(struct child *child, const struct wire_wait *wait)
 		return 0;
 	int error = wire_receive(child->reader_socket, &hello, sizeof(hello), wait);
 
+	if (!error && hello.magic != HELLO_MAGIC)
+		error = -EPROTO;
 	if (!error)
 		error = wire_receive_with_fd(child->opener_socket, &reply, sizeof(reply), &child->opener_pidfd, wait);
 	if (error)
 		return error;
-	if (hello.magic != HELLO_MAGIC)
-		return -EPROTO;
 	tell_refused(hello.refused);
 	child->greeted = true;
 	return 0;
@@ -188,15 +214,6 @@ bool child_is_lost(const struct child *child)
 	if (!child->greeted)
 		return false;
 	return poll(fds, ARRAY_SIZE(fds), 0) > 0;
-}
-
-static bool is_gone(const struct child *child, int wait_ms, int *status_ret)
-{
-	struct pollfd gone = {.fd = child->pidfd, .events = POLLIN};
-
-	if (child->pidfd >= 0 && poll(&gone, 1, wait_ms) <= 0)
-		return false;
-	return waitpid(child->pid, status_ret, child->pidfd >= 0 ? WNOHANG : 0) == child->pid;
 }
 
 void child_end(struct child *child, int *status_ret)

@@ -48,6 +48,11 @@ enum {
 /* Bytes of names that a question may bring: the usual, and per address. */
 #define NAMES_BYTES_MAX(nr) (((uint64_t)64 << 20) + (uint64_t)(nr)*4096)
 
+/* Of an unwind table, with its head. */
+#define TABLE_BYTES_MAX                                                                                                \
+	(sizeof(struct told_table) + (uint64_t)GRANULES_MAX_TOLD * sizeof(struct unwind_granule) +                     \
+	 (uint64_t)ROWS_MAX_TOLD * sizeof(struct unwind_row) + (uint64_t)RULES_MAX * sizeof(struct unwind_rule))
+
 struct client {
 	const char *program, *argument;
 	uint32_t patience_ms;
@@ -211,15 +216,21 @@ static int prepare_child(struct client *client)
 	return error ? error : child_greet(&client->child, &start);
 }
 
+/* A message in one piece wakes the other side once. */
 static int send_path(struct client *client, const struct call *call, enum opener_kind kind, int handle)
 {
+	struct {
+		struct opener_request request;
+		char path[PATH_BYTES_MAX];
+	} message;
 	size_t size = strlen(call->file->path) + 1;
-	const char *path = size <= PATH_BYTES_MAX ? call->file->path : "";
-	const struct opener_request request = {.kind = kind, .path_size = (uint32_t)strlen(path) + 1};
-	int socket = client->child.opener_socket;
-	int error = wire_send_with_fd(socket, &request, sizeof(request), handle, &call->wait);
+	const char *path = size <= sizeof(message.path) ? call->file->path : "";
 
-	return error ? error : wire_send(socket, path, request.path_size, &call->wait);
+	size = strlen(path) + 1;
+	message.request = (struct opener_request){.kind = kind, .path_size = (uint32_t)size};
+	memcpy(message.path, path, size);
+	return wire_send_with_fd(client->child.opener_socket, &message, sizeof(message.request) + size, handle,
+				 &call->wait);
 }
 
 /* Prepares a call and its process. */
@@ -238,15 +249,16 @@ static int begin(struct client *client, struct call *call, bool is_short)
 /* Asks; the answer is received by the caller. */
 static int ask(struct client *client, struct call *call, enum question_kind kind, const uint64_t *addrs, size_t nr)
 {
-	const struct question question = {.kind = kind, .nr_addrs = (uint32_t)nr};
+	size_t size = sizeof(struct question) + nr * sizeof(*addrs);
+	_cleanup_free_ struct question *question = memory_zalloc(1, size);
 	int error = begin(client, call, kind == QUESTION_INFO || kind == QUESTION_FIRST_BYTES);
-	int socket = client->child.reader_socket;
 
+	*question = (struct question){.kind = kind, .nr_addrs = (uint32_t)nr};
+	if (nr)
+		memcpy(question + 1, addrs, nr * sizeof(*addrs));
 	if (!error)
 		error = send_path(client, call, OPENER_FILE, call->file->fd);
-	if (!error)
-		error = wire_send(socket, &question, sizeof(question), &call->wait);
-	return error ? error : wire_send(socket, addrs, nr * sizeof(*addrs), &call->wait);
+	return error ? error : wire_send(client->child.reader_socket, question, size, &call->wait);
 }
 
 static int receive(struct client *client, const struct call *call, void *ret, size_t size_bytes)
@@ -354,7 +366,7 @@ static int receive_table(struct client *client, const struct call *call, struct 
 		return -EPROTO;
 	if (error || part.error)
 		return error;
-	if (part.size_bytes < sizeof(told))
+	if (part.size_bytes < sizeof(told) || part.size_bytes > TABLE_BYTES_MAX)
 		return -EPROTO;
 	error = receive(client, call, &told, sizeof(told));
 	if (!error && part.size_bytes != sizeof(told) + answer_table_bytes(&told))

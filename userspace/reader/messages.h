@@ -111,7 +111,7 @@ struct opener_request {
 
 /* ---- opener and reader; the first also to the agent ---- */
 
-/* A descriptor comes along unless there is an error. The reader waits for a second one, without: see opener.c. */
+/* A descriptor comes along unless there is an error. The reader gets a second one, without, when it is closed here. */
 struct opener_reply {
 	int32_t error;
 };

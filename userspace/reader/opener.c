@@ -7,8 +7,8 @@
  * ask for nothing, and this process, which can be given up at any time, does the rest: it opens the file that the agent
  * means and passes it to the reader, which has no rights of its own. It never reads a byte of a file.
  *
- * It closes its own copy before it says that the reader may begin: if the close hangs, it is this file's question that
- * runs into its deadline, not the next one's.
+ * It says when it has closed its own copy, and the reader ends no answer before that: if the close hangs, it is this
+ * file's question that runs into its deadline, not the next one's.
  *
  * Related files are asked for by the reader, which may be in anybody's hands by then. So they are opened with the
  * rights of the user who called sudo, or else of nobody, never with root's; and only regular files, at the places where

@@ -19,6 +19,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "answers.h"
@@ -33,6 +34,8 @@
 static const struct wire_wait patient = {.deadline_ns = WIRE_NO_DEADLINE, .cancel_fd = -1};
 
 static int opener_socket;
+static pid_t opener_pid;
+static bool opener_is_closing;
 
 static void __attribute__((noreturn)) end_without_memory(void)
 {
@@ -41,16 +44,30 @@ static void __attribute__((noreturn)) end_without_memory(void)
 
 /* ---- the opener ---- */
 
+/*
+ * The opener says when it has let go of a file as well. That is waited for before anything else is taken from it or the
+ * answer ends, by when it has long been said, unless the file's owner holds it up: then it is this question that is
+ * late.
+ */
+static void await_closed(void)
+{
+	struct opener_reply closed;
+
+	if (opener_is_closing && wire_receive(opener_socket, &closed, sizeof(closed), &patient))
+		_exit(READER_EXIT_NO_OPENER);
+	opener_is_closing = false;
+}
+
 /* The file that the opener gives, or a negative errno; without an opener there is nothing left to do here. */
 static int take_file(void)
 {
-	struct opener_reply reply, closed;
+	struct opener_reply reply;
 	_cleanup_close_ int fd = -1;
-	int none;
 
-	if (wire_receive_with_fd(opener_socket, &reply, sizeof(reply), &fd, &patient) ||
-	    wire_receive_with_fd(opener_socket, &closed, sizeof(closed), &none, &patient))
+	await_closed();
+	if (wire_receive_with_fd(opener_socket, &reply, sizeof(reply), &fd, &patient))
 		_exit(READER_EXIT_NO_OPENER);
+	opener_is_closing = true;
 	if (reply.error)
 		return reply.error;
 	return fd < 0 ? -EBADF : steal_fd(fd);
@@ -80,14 +97,28 @@ static int ask_for_related(const struct related_file *file, void *context)
 
 /* ---- answers ---- */
 
-static int send_end(int error, size_t size_bytes)
+_Static_assert(sizeof(struct told_info) >= FIRST_BYTES_MAX && sizeof(struct told_info) >= sizeof(struct told_table),
+	       "send_end() has room for the largest");
+
+/* The end of an answer, with `size_bytes` of what it says, and more to come. */
+static int send_end(int error, const void *data, size_t size_bytes, uint64_t more_bytes)
 {
+	struct {
+		struct part part;
+		uint8_t data[sizeof(struct told_info)];
+	} message;
+
+	await_closed();
 	/* What would mean that this process is lost means here that the file could not be read. */
 	if (reader_lost(error))
 		error = -EIO;
-	const struct part part = {.kind = PART_END, .error = error, .size_bytes = error ? 0 : size_bytes};
-
-	return wire_send(READER_SOCKET, &part, sizeof(part), &patient);
+	message.part =
+		(struct part){.kind = PART_END, .error = error, .size_bytes = error ? 0 : size_bytes + more_bytes};
+	if (error)
+		size_bytes = 0;
+	if (size_bytes)
+		memcpy(message.data, data, size_bytes);
+	return wire_send(READER_SOCKET, &message, sizeof(message.part) + size_bytes, &patient);
 }
 
 static int answer_info(int fd)
@@ -98,18 +129,14 @@ static int answer_info(int fd)
 
 	if (!error)
 		answer_put_info(&info, &told);
-	int sent = send_end(error, sizeof(told));
-
-	return sent || error ? sent : wire_send(READER_SOCKET, &told, sizeof(told), &patient);
+	return send_end(error, &told, sizeof(told), 0);
 }
 
 static int send_table(const struct unwind_table *table)
 {
 	const struct told_table told = answer_put_table(table);
-	int error = send_end(0, sizeof(told) + answer_table_bytes(&told));
+	int error = send_end(0, &told, sizeof(told), answer_table_bytes(&told));
 
-	if (!error)
-		error = wire_send(READER_SOCKET, &told, sizeof(told), &patient);
 	if (!error)
 		error = wire_send(READER_SOCKET, table->granules, table->nr_granules * sizeof(*table->granules),
 				  &patient);
@@ -125,7 +152,7 @@ static int answer_table(int fd)
 	int error = inline_unwind_table(fd, &table);
 
 	if (error)
-		return send_end(error, 0);
+		return send_end(error, NULL, 0, 0);
 	error = send_table(table);
 	answer_free_table(table);
 	return error;
@@ -165,16 +192,14 @@ static int answer_names(int fd, const uint64_t *addrs, size_t nr)
 
 	send_names(&sender);
 	vector_free(&sender.bytes);
-	if (!sender.error)
-		sender.error = send_end(error, sizeof(told));
-	return sender.error || error ? sender.error : wire_send(READER_SOCKET, &told, sizeof(told), &patient);
+	return sender.error ? sender.error : send_end(error, &told, sizeof(told), 0);
 }
 
 static int answer_starts(int fd, const uint64_t *addrs, size_t nr)
 {
 	_cleanup_free_ uint64_t *starts = memory_new_array(uint64_t, nr);
 	int error = inline_function_starts(fd, ask_for_related, NULL, addrs, nr, starts);
-	int sent = send_end(error, nr * sizeof(*starts));
+	int sent = send_end(error, NULL, 0, nr * sizeof(*starts));
 
 	return sent || error ? sent : wire_send(READER_SOCKET, starts, nr * sizeof(*starts), &patient);
 }
@@ -183,9 +208,8 @@ static int answer_first_bytes(int fd)
 {
 	char bytes[FIRST_BYTES_MAX];
 	ssize_t length = inline_first_bytes(fd, bytes, sizeof(bytes));
-	int sent = send_end(length < 0 ? (int)length : 0, (size_t)length);
 
-	return sent || length < 0 ? sent : wire_send(READER_SOCKET, bytes, (size_t)length, &patient);
+	return length < 0 ? send_end((int)length, NULL, 0, 0) : send_end(0, bytes, (size_t)length, 0);
 }
 
 static int answer_question(const struct question *question, const uint64_t *addrs)
@@ -193,7 +217,7 @@ static int answer_question(const struct question *question, const uint64_t *addr
 	int fd = take_file();
 
 	if (fd < 0)
-		return send_end(fd, 0);
+		return send_end(fd, NULL, 0, 0);
 	switch (question->kind) {
 	case QUESTION_INFO:
 		return answer_info(fd);
@@ -207,7 +231,7 @@ static int answer_question(const struct question *question, const uint64_t *addr
 		return answer_first_bytes(fd);
 	}
 	close(fd);
-	return send_end(-EOPNOTSUPP, 0);
+	return send_end(-EOPNOTSUPP, NULL, 0, 0);
 }
 
 static int serve_question(void)
@@ -266,6 +290,7 @@ static int start_opener(void)
 	}
 	int error = pid < 0 ? -errno : 0;
 
+	opener_pid = pid;
 	close(OPENER_SOCKET);
 	close(pair[1]);
 	opener_socket = pair[0];
@@ -288,6 +313,9 @@ int reader_process_main(void)
 	error = wire_send(READER_SOCKET, &hello, sizeof(hello), &patient);
 	while (!error)
 		error = serve_question();
+	/* The opener ends as well, and is collected here rather than by whoever inherits orphans. */
+	close(opener_socket);
+	waitpid(opener_pid, NULL, 0);
 	/* Without the destructors of a program that this isn't. */
 	_exit(error == -EPIPE ? 0 : READER_EXIT_CONFUSED);
 }
