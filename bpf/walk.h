@@ -415,9 +415,9 @@ WALK_INLINE enum stop walk_cfa(struct walk *w, const struct unwind_rule *rule, _
 	*ret = base;
 	/*
 	 * Stacks grow down: a caller's frame lies strictly above. Only a leaf may have taken its return address off the
-	 * stack already, as libgcc's unwinder does before it jumps there.
+	 * stack already, as libgcc's unwinder and longjmp do before they jump there.
 	 */
-	int popped = (w->frame_flags & FRAME_EXACT) && rule->cfa == CFA_REGISTER && rule->cfa_reg == DWARF_RSP;
+	int popped = (w->frame_flags & FRAME_EXACT) && rule->cfa == CFA_REGISTER && rule->cfa_reg != DWARF_RBP;
 
 	if ((base & 7) || base < w->regs[DWARF_RSP] || (base == w->regs[DWARF_RSP] && !popped))
 		return STOP_bad_frame;
@@ -445,6 +445,18 @@ WALK_INLINE enum stop walk_value(struct walk *w, __u32 how, __u32 reg, __s64 off
 	return walk_read_word(w, base, ret) ? STOP_unreadable : STOP_complete;
 }
 
+/*
+ * gcc's unwind information of realigned frames goes on saying that rbp is saved where rbp points for the one or two
+ * instructions after the epilogue has popped it. What rbp points at then isn't in this frame.
+ */
+WALK_INLINE int walk_has_popped_rbp(const struct walk *w, const struct unwind_rule *rule, __u64 cfa)
+{
+	__u64 rsp = w->regs[DWARF_RSP];
+	__u64 slot = w->regs[DWARF_RBP] + (__s64)rule->rbp_offset;
+
+	return rule->rbp == VALUE_AT_REGISTER && rule->rbp_reg == DWARF_RBP && slot - rsp >= cfa - rsp;
+}
+
 /* The caller's state, as a rule gives it. */
 struct walk_caller {
 	__u64 pc, rsp, rbp, rbx;
@@ -462,7 +474,7 @@ WALK_INLINE enum stop walk_apply_rule(struct walk *w, const struct unwind_rule *
 	if (stop != STOP_complete)
 		return stop;
 	ret->rbp = w->regs[DWARF_RBP];
-	if (rule->rbp != VALUE_SAME) {
+	if (rule->rbp != VALUE_SAME && !walk_has_popped_rbp(w, rule, ret->rsp)) {
 		stop = walk_value(w, rule->rbp, rule->rbp_reg, rule->rbp_offset, ret->rsp, &ret->rbp);
 		if (stop != STOP_complete)
 			return stop;

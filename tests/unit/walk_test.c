@@ -291,6 +291,39 @@ static void cfa_from_any_register_of_the_leaf(void **state)
 	EXPECT(STOP_leaf_register, {plain, FRAME_EXACT}, {odd + 1, 0});
 }
 
+/* In a realigned frame's epilogue the rule still says that rbp is saved where rbp points, but it has been popped. */
+static void popped_rbp_of_a_realigned_frame(void **state)
+{
+	(void)state;
+	struct unwind_rule rule = rule_of_register(DWARF_R10, 0);
+	static const uint64_t callers[] = {0, 0x1235, SP - 8, SP + 0x200, SP + 0x1000, ~0ull};
+
+	rule.rbp = VALUE_AT_REGISTER;
+	rule.rbp_reg = DWARF_RBP;
+	uint64_t leaf = add_function(rule);
+	uint64_t root = add_function_of(RULE_ROOT);
+
+	finish_text();
+	scene.walk.regs[DWARF_R10] = SP + 0x200;
+	home_put(SP + 0x1f8, root + 1);
+	for (size_t i = 0; i < ARRAY_SIZE(callers); i++) {
+		scene.walk.regs[DWARF_RSP] = SP;
+		scene.walk.regs[DWARF_RBP] = callers[i];
+		walk_from(leaf);
+		EXPECT(STOP_complete, {leaf, FRAME_EXACT}, {root + 1, 0});
+		assert_int_equal(scene.walk.regs[DWARF_RBP], callers[i]);
+	}
+	/* Before: at both ends of the frame. */
+	for (uint64_t at = SP; at < SP + 0x200; at += 0x1f0) {
+		scene.walk.regs[DWARF_RSP] = SP;
+		scene.walk.regs[DWARF_RBP] = at;
+		home_put(at, 0x4321);
+		walk_from(leaf);
+		EXPECT(STOP_complete, {leaf, FRAME_EXACT}, {root + 1, 0});
+		assert_int_equal(scene.walk.regs[DWARF_RBP], 0x4321);
+	}
+}
+
 static void return_address_beside_another_register(void **state)
 {
 	(void)state;
@@ -570,6 +603,7 @@ int main(void)
 		SCENE(realigned_frame),
 		SCENE(return_address_in_a_register),
 		SCENE(cfa_from_any_register_of_the_leaf),
+		SCENE(popped_rbp_of_a_realigned_frame),
 		SCENE(return_address_beside_another_register),
 	};
 	const struct CMUnitTest signals[] = {
