@@ -2,8 +2,10 @@
 /*
  * unwind_rule.c - which of the walker's few rules is this frame?
  *
- * The walker takes the CFA for the caller's rsp, so code that says otherwise (context switches, mostly) is unsupported
- * rather than followed to a wrong stack. The same goes for every value that a rule has no room for.
+ * The walker takes the CFA for the caller's rsp. longjmp says otherwise: its CFA is the jump buffer, and the "caller"
+ * is where it jumps to, whose rsp, rbp and pc it has loaded into registers. Then that register is as good a CFA, as
+ * long as nothing else refers to the real one. Other code of that kind (context switches, which load rsp from memory)
+ * is unsupported rather than followed to a wrong stack. The same goes for every value that a rule has no room for.
  *
  * "CFA + n" as a value (not as an address) has no form of its own; where the CFA is a register plus an offset it is
  * that register plus another offset.
@@ -89,6 +91,25 @@ static bool rsp_is_cfa(const struct frame_term *rsp, const struct frame_term *cf
 	return rsp->kind == cfa->kind && rsp->reg == cfa->reg && rsp->offset == cfa->offset && rsp->add == cfa->add;
 }
 
+static bool refers_to_cfa(const struct frame_term *term)
+{
+	return term->kind == TERM_CFA || term->kind == TERM_AT_CFA;
+}
+
+/* Puts the register that holds the caller's rsp in the CFA's place; false: it is in none, or the CFA is needed too. */
+static bool replace_cfa(struct frame_state *state)
+{
+	const struct frame_term *columns = state->columns;
+
+	if (columns[COLUMN_RSP].kind != TERM_REGISTER || refers_to_cfa(&columns[COLUMN_RA]) ||
+	    refers_to_cfa(&columns[COLUMN_RBP]))
+		return false;
+	state->cfa = columns[COLUMN_RSP];
+	if (refers_to_cfa(&columns[COLUMN_RBX]))
+		state->columns[COLUMN_RBX] = (struct frame_term){.kind = TERM_UNKNOWN};
+	return true;
+}
+
 /* Saved next to the CFA, unchanged, or lost: rarely needed, so never a reason to refuse the rule. */
 static int16_t rbx_offset(const struct frame_term *term)
 {
@@ -100,16 +121,19 @@ static int16_t rbx_offset(const struct frame_term *term)
 	return RBX_LOST;
 }
 
-struct unwind_rule unwind_rule_make(const struct frame_state *state)
+struct unwind_rule unwind_rule_make(const struct frame_state *said)
 {
 	static const struct unwind_rule unsupported = {.cfa = CFA_UNSUPPORTED};
+	struct frame_state copy = *said, *state = &copy;
 	const struct frame_term *ra = &state->columns[COLUMN_RA];
 	struct unwind_rule rule = {0};
 	struct value value;
 
 	if (ra->kind == TERM_UNDEFINED)
 		return (struct unwind_rule){.cfa = CFA_ROOT};
-	if (!rsp_is_cfa(&state->columns[COLUMN_RSP], &state->cfa) || !set_cfa(&state->cfa, &rule))
+	if (!rsp_is_cfa(&state->columns[COLUMN_RSP], &state->cfa) && !replace_cfa(state))
+		return unsupported;
+	if (!set_cfa(&state->cfa, &rule))
 		return unsupported;
 	if (!value_of_term(ra, &state->cfa, &value) || value.kind == VALUE_SAME)
 		return unsupported;

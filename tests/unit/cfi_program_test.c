@@ -116,6 +116,27 @@ static void rbp_forms(void **state)
 	check_unsupported(BYTES(DW_CFA_register, 6, 17));
 }
 
+/* longjmp: the CFA is the jump buffer, and what it jumps to is in registers. */
+static void jump_buffers(void **state)
+{
+	struct unwind_rule rule = {.cfa = CFA_REGISTER,
+				   .cfa_reg = DWARF_R8,
+				   .ra = VALUE_REGISTER,
+				   .ra_reg = DWARF_RDX,
+				   .rbp = VALUE_REGISTER,
+				   .rbp_reg = DWARF_R9,
+				   .rbx_offset = RBX_LOST};
+
+	(void)state;
+	check_program(BYTES(DW_CFA_def_cfa, 5, 0, DW_CFA_register, 7, 8, DW_CFA_register, 6, 9, DW_CFA_register, 16, 1,
+			    DW_CFA_offset | 3, 0, DW_CFA_offset | 12, 0x7e),
+		      rule);
+	/* Something is saved where the CFA, which is not rsp, says. */
+	check_unsupported(BYTES(DW_CFA_def_cfa, 5, 0, DW_CFA_register, 7, 8, DW_CFA_register, 6, 9));
+	check_unsupported(
+		BYTES(DW_CFA_def_cfa, 5, 0, DW_CFA_register, 7, 8, DW_CFA_register, 16, 1, DW_CFA_offset | 6, 1));
+}
+
 static void return_address_forms(void **state)
 {
 	struct unwind_rule rule = usual_rule(DWARF_RSP, 8);
@@ -149,8 +170,8 @@ static void instructions_without_effect(void **state)
 {
 	(void)state;
 	check_program(BYTES(DW_CFA_nop, 0x2e /* GNU_args_size */, 0x90, 0x01, 0x2d /* GNU_window_save */,
-			    DW_CFA_offset | 12, 2, DW_CFA_restore | 12, DW_CFA_register, 12, 13, DW_CFA_expression, 13, 2,
-			    DW_OP_breg6, 0, DW_CFA_undefined, 40),
+			    DW_CFA_offset | 12, 2, DW_CFA_restore | 12, DW_CFA_register, 12, 13, DW_CFA_expression, 13,
+			    2, DW_OP_breg6, 0, DW_CFA_undefined, 40),
 		      usual_rule(DWARF_RSP, 8));
 }
 
@@ -333,6 +354,7 @@ int main(void)
 		cmocka_unit_test(set_location),
 		cmocka_unit_test(cfa_forms),
 		cmocka_unit_test(rbp_forms),
+		cmocka_unit_test(jump_buffers),
 		cmocka_unit_test(return_address_forms),
 		cmocka_unit_test(rsp_forms),
 		cmocka_unit_test(instructions_without_effect),

@@ -194,11 +194,29 @@ static enum verdict check_rbx(const struct readelf_cell *cell, const struct unwi
 	return rule->rbx_offset == expected ? FITS : DIFFERS;
 }
 
-bool expected_rule_is(const struct readelf_row *row, const struct readelf_fde *fde, const struct readelf_frames *frames,
-		      const struct unwind_rule *rule)
+static bool refers_to_cfa(const struct readelf_cell *cell)
+{
+	return cell->kind == CELL_AT_CFA || cell->kind == CELL_CFA;
+}
+
+/* longjmp's row: the caller's rsp is in a register, and nothing that rules know depends on the CFA. */
+static struct readelf_row without_cfa(struct readelf_row row)
+{
+	if (row.rsp.kind != CELL_REGISTER || refers_to_cfa(&row.ra) || refers_to_cfa(&row.rbp))
+		return row;
+	row.cfa = row.rsp;
+	row.rsp.kind = CELL_ABSENT;
+	if (refers_to_cfa(&row.rbx))
+		row.rbx.kind = CELL_OTHER;
+	return row;
+}
+
+bool expected_rule_is(const struct readelf_row *said, const struct readelf_fde *fde,
+		      const struct readelf_frames *frames, const struct unwind_rule *rule)
 {
 	struct rule_value ra = {rule->ra, rule->ra_reg, rule->ra_offset};
 	struct rule_value rbp = {rule->rbp, rule->rbp_reg, rule->rbp_offset};
+	struct readelf_row usual = without_cfa(*said), *row = &usual;
 
 	if (row->ra.kind == CELL_U)
 		return rule->cfa == CFA_ROOT;

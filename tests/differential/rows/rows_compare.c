@@ -148,22 +148,19 @@ static bool is_in_code(const struct object_info *info, uint64_t start, uint64_t 
 	return false;
 }
 
-/* A place within a trampoline's code, one byte before, or right behind it. */
-static bool is_trampoline(const struct comparison *comparison, uint64_t file_addr)
+/* A place within a piece of code, one byte before, or right behind it. */
+static bool is_in_code_bytes(const struct comparison *comparison, uint64_t file_addr, const uint8_t *code, size_t size)
 {
-	static const uint8_t code[] = {0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05};
-
 	for (uint32_t i = 0; i < comparison->info->nr_segments; i++) {
 		const struct object_segment *segment = &comparison->info->segments[i];
 
 		if (file_addr < segment->file_addr || file_addr - segment->file_addr >= segment->file_size)
 			continue;
-		for (int back = -1; back <= (int)sizeof(code); back++) {
-			uint8_t found[sizeof(code)];
+		for (int back = -1; back <= (int)size; back++) {
+			uint8_t found[16];
 			off_t offset = (off_t)(segment->file_offset + file_addr - segment->file_addr) - back;
 			int fd = open(comparison->path, O_RDONLY | O_CLOEXEC);
-			bool same = pread(fd, found, sizeof(found), offset) == sizeof(found) &&
-				    memcmp(found, code, sizeof(code)) == 0;
+			bool same = pread(fd, found, size, offset) == (ssize_t)size && memcmp(found, code, size) == 0;
 
 			close(fd);
 			if (same)
@@ -171,6 +168,16 @@ static bool is_trampoline(const struct comparison *comparison, uint64_t file_add
 		}
 	}
 	return false;
+}
+
+/* A place within a trampoline's code, one byte before, or right behind it. */
+static bool is_trampoline(const struct comparison *comparison, uint64_t file_addr)
+{
+	static const uint8_t full[] = {0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05};
+	static const uint8_t brief[] = {0xb8, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05};
+
+	return is_in_code_bytes(comparison, file_addr, full, sizeof(full)) ||
+	       is_in_code_bytes(comparison, file_addr, brief, sizeof(brief));
 }
 
 /* Whether another function is the one that holds at a place of this one. */
