@@ -1,15 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a sample costs in the kernel: ebprof's walk without frame pointers beside bpf_get_stack() along them.
+"""What a sample costs in the kernel: ebprof's walk without frame pointers beside bpf_get_stack() along them and beside
+OpenTelemetry's profiler, which walks without them too.
 
-    cost.py [--seconds N] [--rounds N] [--memory KIB]
+    cost.py [--only warm|mixed|cold] [--depth FRAMES,...] [--rounds N] [--seconds N] [--memory KIB]
+            [--build NAME=FOLDER]... [--programs]
 
-The same program twice, built without and with frame pointers, 10, 30 and 100 frames deep, pinned to one CPU. The kernel
-adds up the run time of each BPF program (kernel.bpf_stats_enabled); ticks of other processes and of idle CPUs are runs
-too, so what such a tick costs is measured with a sleeping target and taken off. Warm: 4,999 Hz. Cold: 99 Hz, and the
-program walks through more memory than the caches hold, as real ones do.
+One program calls itself FRAMES deep, built without frame pointers and, for bpf_get_stack(), with them. It is pinned to
+one CPU at the highest priority, so that hardly anything else is sampled there. The kernel adds up the run time of each
+BPF program (kernel.bpf_stats_enabled). Ticks of other processes and of idle CPUs are runs too: what such a tick costs is
+measured with a sleeping target and taken off.
+
+Warm: 4,999 Hz and nothing but the loop in the caches. Mixed: 4,999 Hz, and the program walks through more memory than
+the caches hold, as real ones do. Cold: 99 Hz and such a program, so that each sample finds hardly anything of the
+last one: what a profile in production costs.
+
+In a round every rival takes its turn, so a disturbance of the machine hits all of them; a cell shows the median of the
+rounds, the range in brackets. The ratio is the median of the rounds' own ratios. Goals: 0.35 times OpenTelemetry's and,
+at 30 frames, 1.2 times (warm) or 2 times (cold) bpf_get_stack()'s.
+
+--build adds other builds of ebprof, to compare variants of the walker: `cost.py --only cold --depth 30 --build
+base=../main/build` takes about three minutes. --programs takes real programs in place of the ladder of calls.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -19,91 +33,236 @@ import subprocess
 import tempfile
 import time
 
-from figures import EBPROF, GET_STACK, WORKLOADS, print_table, started, sysctl
+import otel
 
-from harness import bpf_ids
+from figures import (EBPROF, GET_STACK, WORKLOADS, await_runs, perf_event_times, print_table, programs, started,
+                     sysctl)
 
-BPFTOOL = "/usr/sbin/bpftool" if os.path.exists("/usr/sbin/bpftool") else "bpftool"
-
-
-def program_times(pid):
-    """(run time in ns, runs) of the perf_event programs that a process holds."""
-    run_time_ns = runs = 0
-    for program in bpf_ids(pid)["prog"]:
-        listing = subprocess.run([BPFTOOL, "-j", "prog", "show", "id", str(program)], stdout=subprocess.PIPE).stdout
-        shown = json.loads(listing or b"{}")
-        if shown.get("type") == "perf_event":
-            run_time_ns += shown.get("run_time_ns", 0)
-            runs += shown.get("run_cnt", 0)
-    return run_time_ns, runs
+CPU = os.cpu_count() - 1
+PINNED = ["nice", "-n", "-20", "taskset", "-c", str(CPU)]
+SETTINGS = {"warm": (4999, False), "mixed": (4999, True), "cold": (99, True)}
+GOALS = {"OpenTelemetry": dict.fromkeys(SETTINGS, 0.35),
+         "bpf_get_stack": {"warm": 1.2, "mixed": 1.2, "cold": 2}}
 
 
-def run_ebprof(pid, rate, seconds):
-    """(run time in ns, runs, samples, frames)"""
-    with tempfile.TemporaryDirectory(prefix="ebprof-bench-") as folder:
-        process = subprocess.Popen([EBPROF, "record", "-q", "-F", str(rate), "-o", "/dev/null", "--stats",
-                                    f"{folder}/stats.json", "-p", str(pid)])
-        time.sleep(seconds + 0.5)
-        # The program counts on while it is asked: what is read here is scaled to the whole below.
-        run_time_ns, runs = program_times(process.pid)
-        process.send_signal(signal.SIGINT)
+class Cost:
+    """What one run measured of a tool's programs in the kernel."""
+
+    def __init__(self, run_time_ns, runs, samples, frames=float("nan")):
+        self.run_time_ns, self.runs, self.samples, self.frames = run_time_ns, runs, samples, frames
+
+    def per_sample(self, other_ns):
+        return (self.run_time_ns - other_ns * (self.runs - self.samples)) / self.samples
+
+    @property
+    def depth(self):
+        return self.frames / self.samples
+
+
+class Ebprof:
+    workload = "depth"
+
+    def __init__(self, path):
+        self.path = path
+
+    def measure(self, pid, rate, seconds):
+        with tempfile.TemporaryDirectory(prefix="ebprof-bench-") as folder:
+            process = subprocess.Popen(["nice", "-n", "-20", self.path, "record", "-q", "-F", str(rate), "-o", "/dev/null", "--stats",
+                                        f"{folder}/stats.json", "-p", str(pid)])
+            if not await_runs(process):
+                raise RuntimeError(f"{self.path} did not begin")
+            time.sleep(seconds)
+            # The program counts on while it is asked: what is read here is scaled to the whole below.
+            run_time_ns, runs = perf_event_times(process.pid)
+            process.send_signal(signal.SIGINT)
+            process.wait()
+            with open(f"{folder}/stats.json") as file:
+                stats = json.load(file)
+        share = runs / stats["runs"] if stats["runs"] else 0
+        return Cost(run_time_ns, runs, stats["samples"] * share, stats["counters"]["user_frames"] * share)
+
+    def begin(self, rate):
+        return contextlib.nullcontext(self.measure)
+
+
+class GetStack:
+    workload = "depth-frame-pointer"
+
+    def measure(self, pid, rate, seconds):
+        done = subprocess.run(["nice", "-n", "-20", GET_STACK, str(pid), str(rate), str(seconds)], text=True, check=True,
+                              stdout=subprocess.PIPE)
+        said = {name: int(value) for name, value in re.findall(r"^(\w+) (\d+)$", done.stdout, re.MULTILINE)}
+        return Cost(said["run_time_ns"], said["runs"], said["samples"], said["frames"])
+
+    def begin(self, rate):
+        return contextlib.nullcontext(self.measure)
+
+
+class OpenTelemetry:
+    """Every run of its program is a sample, whoever it is of: the workload has the CPU to itself."""
+
+    workload = "depth"
+    settle_seconds = 4  # until it has a new process's tables, measured from the cost of its samples
+
+    @contextlib.contextmanager
+    def begin(self, rate):
+        with otel.running(rate, CPU) as agent:
+            def measure(_pid, _rate, seconds):
+                time.sleep(self.settle_seconds)
+                run_time_ns, runs, frames = otel.measure(agent, seconds)
+                return Cost(run_time_ns, runs, runs, frames)
+
+            yield measure
+
+
+def pinned(*arguments):
+    return started("/usr/bin/nice", *PINNED[1:], *arguments)
+
+
+def measure_others(tools, rate, seconds):
+    """What a tick of another process costs: with a target that sleeps, every tick is one."""
+    costs = {name: 0.0 for name in tools}
+    with started("sleeper", 600) as target:
+        for name, tool in tools.items():
+            if not isinstance(tool, OpenTelemetry):
+                with tool.begin(rate) as measure:
+                    cost = measure(target.pid, rate, seconds)
+                costs[name] = cost.run_time_ns / cost.runs
+    return costs
+
+
+def measure_ladder(tools, setting, arguments):
+    """{(tool, frames): [(ns per sample, frames per sample) of each round]}, {tool: ns of other ticks}"""
+    rate, has_memory = SETTINGS[setting]
+    memory = arguments.memory if has_memory else 0
+    seconds = arguments.seconds * (4 if rate < 1000 else 1)
+    others = measure_others(tools, rate, seconds)
+    found = {}
+    for _ in range(arguments.rounds):
+        for name, tool in tools.items():
+            with tool.begin(rate) as measure:
+                for frames in arguments.depth:
+                    with pinned(os.path.join(WORKLOADS, tool.workload), 600, frames, memory) as target:
+                        cost = measure(target.pid, rate, seconds)
+                    found.setdefault((name, frames), []).append((cost.per_sample(others[name]), cost.depth))
+    return found, others
+
+
+def with_range(values, digits=0):
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
+
+
+def slope(points):
+    """(fixed, per frame) by least squares over (frames, ns)."""
+    line = statistics.linear_regression([x for x, _ in points], [y for _, y in points])
+    return line.intercept, line.slope
+
+
+def ratio_cell(ours, theirs, goal):
+    """The rounds' ratios, and whether their median meets the goal."""
+    ratios = [a[0] / b[0] for a, b in zip(ours, theirs)]
+    verdict = "" if goal is None else " ok" if statistics.median(ratios) <= goal else f" > {goal:g}"
+    return with_range(ratios, 2) + verdict
+
+
+def print_ladder(setting, tools, found, others, arguments):
+    rate, has_memory = SETTINGS[setting]
+    rivals = [name for name in tools if name != "ebprof"]
+    rows = []
+    for frames in arguments.depth:
+        ours = found["ebprof", frames]
+        for name in tools:
+            cells = found[name, frames]
+            ns, depth = [cell[0] for cell in cells], statistics.median(cell[1] for cell in cells)
+            goal = GOALS.get(name, {}).get(setting) if name == "OpenTelemetry" or frames == 30 else None
+            rows.append([name, frames, f"{depth:.0f}", with_range(ns), f"{statistics.median(ns) / depth:.0f}",
+                         "" if name == "ebprof" else ratio_cell(ours, cells, goal)])
+    print_table(f"{setting}: {rate} Hz, working set {arguments.memory >> 10 if has_memory else 0} MiB: BPF run time per "
+                f"sample, median (range) of {arguments.rounds} rounds",
+                ["", "frames", "walked", "ns per sample", "ns per frame", "ebprof's / this"], rows)
+    lines = [f"{name} {others[name]:.0f}" for name in tools if others[name]]
+    print(f"ns of a tick of another process: {', '.join(lines)}")
+    if len(arguments.depth) > 1:
+        for name in ["ebprof", *rivals]:
+            fixed, each = slope([(statistics.median(cell[1] for cell in found[name, frames]),
+                                  statistics.median(cell[0] for cell in found[name, frames]))
+                                 for frames in arguments.depth])
+            print(f"{name}: {fixed:.0f} ns + {each:.0f} ns for each frame")
+
+
+@contextlib.contextmanager
+def running_program(command):
+    """A real program on the measured CPU; past its start when it is handed out."""
+    process = subprocess.Popen([*PINNED, *command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(1)
+        yield process
+    finally:
+        process.kill()
         process.wait()
-        with open(f"{folder}/stats.json") as file:
-            stats = json.load(file)
-    share = runs / stats["runs"] if stats["runs"] else 0
-    return run_time_ns, runs, stats["samples"] * share, stats["counters"]["user_frames"] * share
 
 
-def run_get_stack(pid, rate, seconds):
-    done = subprocess.run([GET_STACK, str(pid), str(rate), str(seconds)], text=True, check=True, stdout=subprocess.PIPE)
-    said = {name: int(value) for name, value in re.findall(r"^(\w+) (\d+)$", done.stdout, re.MULTILINE)}
-    return said["run_time_ns"], said["runs"], said["samples"], said["frames"]
+def measure_programs(tools, arguments):
+    """Debian's own programs, whose code, stacks and working sets are as they are; 99 Hz. No frame pointers there."""
+    rows = []
+    seconds = arguments.seconds * 4
+    others = measure_others(tools, 99, seconds)
+    found = {}
+    with programs(4 + seconds) as commands:
+        for _ in range(arguments.rounds):
+            for name, tool in tools.items():
+                with tool.begin(99) as measure:
+                    for program in ("cc1 -O2", "sqlite3 aggregate", "python3", "bash"):
+                        with running_program(commands[program]) as process:
+                            cost = measure(process.pid, 99, seconds)
+                        if cost.samples:
+                            found.setdefault((name, program), []).append((cost.per_sample(others[name]), cost.depth))
+    for (name, program), cells in sorted(found.items(), key=lambda item: item[0][1]):
+        depth = statistics.median(cell[1] for cell in cells)
+        rows.append([program, name, f"{depth:.0f}", with_range([cell[0] for cell in cells]),
+                     "" if name == "ebprof" else
+                     ratio_cell(found["ebprof", program], cells, GOALS.get(name, {}).get("cold"))])
+    print_table(f"real programs: 99 Hz: BPF run time per sample, median (range) of {arguments.rounds} rounds",
+                ["program", "", "walked", "ns per sample", "ebprof's / this"], rows)
 
 
-def cost_per_sample(measured, other_ns):
-    """ns per sample and user frames per sample."""
-    run_time_ns, runs, samples, frames = measured
-    if not samples:
-        return float("nan"), float("nan")
-    return (run_time_ns - other_ns * (runs - samples)) / samples, frames / samples
-
-
-def on_cpu(workload, *arguments):
-    cpu = str(os.cpu_count() - 1)
-    return started("/usr/bin/taskset", "-c", cpu, os.path.join(WORKLOADS, workload), *arguments)
+def choose_tools(arguments):
+    tools = {"ebprof": Ebprof(EBPROF)}
+    for build in arguments.build:
+        name, folder = build.split("=", 1)
+        tools[name] = Ebprof(os.path.join(folder, "ebprof"))
+    if not arguments.programs:
+        tools["bpf_get_stack"] = GetStack()
+    if otel.OTEL:
+        tools["OpenTelemetry"] = OpenTelemetry()
+    else:
+        print(f"OpenTelemetry: {otel.NOT_MEASURED}")
+    for name in arguments.without.split(","):
+        tools.pop(name, None)
+    return tools
 
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--only", choices=SETTINGS)
+    parser.add_argument("--depth", type=lambda text: [int(word) for word in text.split(",")],
+                        default=[10, 30, 100, 300])
     parser.add_argument("--seconds", type=float, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--memory", type=int, default=32 << 10)
+    parser.add_argument("--build", action="append", default=[], metavar="NAME=FOLDER")
+    parser.add_argument("--without", default="", help="rivals to leave out, with commas")
+    parser.add_argument("--programs", action="store_true")
     arguments = parser.parse_args()
-    tools = {"ebprof": (run_ebprof, "depth"), "bpf_get_stack": (run_get_stack, "depth-frame-pointer")}
-    rows = []
+    tools = choose_tools(arguments)
     with sysctl("kernel.bpf_stats_enabled", 1):
-        for rate, memory in ((4999, 0), (4999, arguments.memory), (99, arguments.memory)):
-            seconds = arguments.seconds * (4 if rate < 1000 else 1)
-            other_ns = {}
-            with started("sleeper", 600) as target:
-                for name, (run, _) in tools.items():
-                    run_time_ns, runs, _, _ = run(target.pid, rate, seconds)
-                    other_ns[name] = run_time_ns / runs
-            for frames in (10, 30, 100):
-                costs = {name: [] for name in tools}
-                depths = {}
-                for _ in range(arguments.rounds):
-                    for name, (run, workload) in tools.items():
-                        with on_cpu(workload, 600, frames, memory) as target:
-                            cost, depths[name] = cost_per_sample(run(target.pid, rate, seconds), other_ns[name])
-                            costs[name].append(cost)
-                ours, theirs = (statistics.median(costs[name]) for name in ("ebprof", "bpf_get_stack"))
-                rows.append([f"{rate} Hz, {memory >> 10} MiB", frames, f"{depths['ebprof']:.0f}", f"{ours:.0f}",
-                             f"{ours / depths['ebprof']:.0f}", f"{depths['bpf_get_stack']:.0f}", f"{theirs:.0f}",
-                             f"{ours / theirs:.2f}", f"{other_ns['ebprof']:.0f} / {other_ns['bpf_get_stack']:.0f}"])
-    print_table(f"BPF run time per sample, median of {arguments.rounds}",
-                ["rate, working set", "frames", "ebprof's", "ns per sample", "ns per frame", "bpf_get_stack's",
-                 "ns per sample", "ratio", "other ticks ns"], rows)
+        if arguments.programs:
+            measure_programs(tools, arguments)
+            return
+        for setting in [arguments.only] if arguments.only else SETTINGS:
+            found, others = measure_ladder(tools, setting, arguments)
+            print_ladder(setting, tools, found, others, arguments)
 
 
 if __name__ == "__main__":

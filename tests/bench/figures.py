@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,9 +16,10 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "system"))
-from harness import BUILD, EBPROF, WORKLOADS, sample_rate_limit, started, sysctl  # noqa: E402,F401
+from harness import BUILD, EBPROF, WORKLOADS, bpf_ids, sample_rate_limit, started, sysctl  # noqa: E402,F401
 
 PERF = "perf"
+BPFTOOL = shutil.which("bpftool", path="/usr/sbin:/sbin:" + os.environ.get("PATH", ""))
 GET_STACK = os.path.join(BUILD, "tests", "bench", "get_stack")
 
 
@@ -59,6 +61,28 @@ def steal_seconds():
     """CPU time that the host took from this machine."""
     with open("/proc/stat") as file:
         return int(file.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
+
+
+def perf_event_times(pid):
+    """(run time in ns, runs) of the perf_event programs that a process holds; kernel.bpf_stats_enabled has to be 1."""
+    run_time_ns = runs = 0
+    for program in bpf_ids(pid)["prog"]:
+        listing = subprocess.run([BPFTOOL, "-j", "prog", "show", "id", str(program)], stdout=subprocess.PIPE).stdout
+        shown = json.loads(listing or b"{}")
+        if shown.get("type") == "perf_event":
+            run_time_ns += shown.get("run_time_ns", 0)
+            runs += shown.get("run_cnt", 0)
+    return run_time_ns, runs
+
+
+def await_runs(process, seconds_limit=60):
+    """Until the perf_event programs of a process that was just started run; false if they never do."""
+    deadline = time.monotonic() + seconds_limit
+    while perf_event_times(process.pid)[1] < 3:
+        if process.poll() is not None or time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
 
 
 # --- programs that are profiled -------------------------------------------------------------------------------------
