@@ -106,9 +106,13 @@ $(W)/shares-frame-pointer: tests/workloads/shares.c tests/workloads/work.h tests
 	$(call say,CC)
 	$(Q)mkdir -p $(@D) && $(CLANG) $(WORKLOAD_CFLAGS) $(shares_debug-frame) -fno-omit-frame-pointer \
 		-mno-omit-leaf-frame-pointer -g0 $< -o $@
-$(W)/depth-frame-pointer: tests/workloads/depth.c tests/workloads/work.h tests/tests.mk
+DEPTHS := $(addprefix $(W)/depth-,frame-pointer spread spread-frame-pointer)
+depth_frame-pointer := -fno-omit-frame-pointer
+depth_spread := -DSPREAD=4096
+depth_spread-frame-pointer := -fno-omit-frame-pointer -DSPREAD=4096
+$(DEPTHS): $(W)/depth-%: tests/workloads/depth.c tests/workloads/work.h tests/tests.mk
 	$(call say,CC)
-	$(Q)mkdir -p $(@D) && $(CC) $(WORKLOAD_CFLAGS) -fno-omit-frame-pointer $< -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(WORKLOAD_CFLAGS) $(depth_$*) $< -o $@
 
 $(W)/shares-stripped: $(W)/shares
 	$(Q)$(STRIP) --strip-all $< -o $@
@@ -125,7 +129,7 @@ $(W)/shares-no-sections: $(W)/shares-stripped
 	$(Q)cp $< $@ && dd if=/dev/zero of=$@ bs=1 seek=40 count=8 conv=notrunc status=none && \
 		dd if=/dev/zero of=$@ bs=1 seek=60 count=4 conv=notrunc status=none
 
-workloads: $(WORKLOADS) $(EXECS) $(PLUGINS) $(SHARES) $(addprefix $(W)/,names bits32 depth-frame-pointer) \
+workloads: $(WORKLOADS) $(EXECS) $(PLUGINS) $(SHARES) $(DEPTHS) $(addprefix $(W)/,names bits32) \
 	$(addprefix $(W)/shares-,clang frame-pointer stripped debuglink minidebug no-sections)
 
 include tests/workloads/shapes.mk
@@ -158,8 +162,12 @@ $(B)/get_stack: tests/bench/get_stack.c $(B)/get_stack.skel.h
 	$(call say,CC)
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) -I$(B) $< $(LIBS) -o $@
 
-BENCHES := completeness replay totals startup cost
-bench: $(O)/ebprof workloads test-programs $(B)/get_stack
+$(B)/compile_tables: tests/bench/compile_tables.c $(O)/libebprof.a | $(SHARED_HEADERS)
+	$(call say,CC)
+	$(Q)mkdir -p $(@D) && $(CC) $(BASE_CFLAGS) $(CFLAGS) $(TEST_CFLAGS) $< $(O)/libebprof.a $(LIBS) -o $@
+
+BENCHES := completeness replay totals startup tables cost
+bench: $(O)/ebprof workloads test-programs $(B)/get_stack $(B)/compile_tables
 	$(Q)for bench in $(BENCHES); do EBPROF_BUILD=$(abspath $(O)) PYTHONDONTWRITEBYTECODE=1 \
 		$(PYTHON) tests/bench/$$bench.py || exit 1; done
 

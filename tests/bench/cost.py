@@ -3,7 +3,7 @@
 OpenTelemetry's profiler, which walks without them too.
 
     cost.py [--only warm|mixed|cold] [--depth FRAMES,...] [--rounds N] [--seconds N] [--memory KIB]
-            [--build NAME=FOLDER]... [--programs]
+            [--spread] [--build NAME=FOLDER]... [--programs]
 
 One program calls itself FRAMES deep, built without frame pointers and, for bpf_get_stack(), with them. It is pinned to
 one CPU at the highest priority, so that hardly anything else is sampled there. The kernel adds up the run time of each
@@ -13,6 +13,9 @@ measured with a sleeping target and taken off.
 Warm: 4,999 Hz and nothing but the loop in the caches. Mixed: 4,999 Hz, and the program walks through more memory than
 the caches hold, as real ones do. Cold: 99 Hz and such a program, so that each sample finds hardly anything of the
 last one: what a profile in production costs.
+
+The ladder's ten functions lie side by side and share their lines of the tables. --spread takes one of forty functions,
+each in a page of its own: the other end, where nearly every frame of a stack needs other tables than the one before.
 
 In a round every rival takes its turn, so a disturbance of the machine hits all of them; a cell shows the median of the
 rounds, the range in brackets. The ratio is the median of the rounds' own ratios. Goals: 0.35 times OpenTelemetry's and,
@@ -60,7 +63,7 @@ class Cost:
 
 
 class Ebprof:
-    workload = "depth"
+    needs_frame_pointers = False
 
     def __init__(self, path):
         self.path = path
@@ -86,7 +89,7 @@ class Ebprof:
 
 
 class GetStack:
-    workload = "depth-frame-pointer"
+    needs_frame_pointers = True
 
     def measure(self, pid, rate, seconds):
         done = subprocess.run(["nice", "-n", "-20", GET_STACK, str(pid), str(rate), str(seconds)], text=True, check=True,
@@ -101,7 +104,7 @@ class GetStack:
 class OpenTelemetry:
     """Every run of its program is a sample, whoever it is of: the workload has the CPU to itself."""
 
-    workload = "depth"
+    needs_frame_pointers = False
     settle_seconds = 4  # until it has a new process's tables, measured from the cost of its samples
 
     @contextlib.contextmanager
@@ -131,6 +134,10 @@ def measure_others(tools, rate, seconds):
     return costs
 
 
+def workload_of(tool, arguments):
+    return "-".join(["depth", *["spread"] * arguments.spread, *["frame-pointer"] * tool.needs_frame_pointers])
+
+
 def measure_ladder(tools, setting, arguments):
     """{(tool, frames): [(ns per sample, frames per sample) of each round]}, {tool: ns of other ticks}"""
     rate, has_memory = SETTINGS[setting]
@@ -142,7 +149,7 @@ def measure_ladder(tools, setting, arguments):
         for name, tool in tools.items():
             with tool.begin(rate) as measure:
                 for frames in arguments.depth:
-                    with pinned(os.path.join(WORKLOADS, tool.workload), 600, frames, memory) as target:
+                    with pinned(os.path.join(WORKLOADS, workload_of(tool, arguments)), 600, frames, memory) as target:
                         cost = measure(target.pid, rate, seconds)
                     found.setdefault((name, frames), []).append((cost.per_sample(others[name]), cost.depth))
     return found, others
@@ -251,6 +258,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--memory", type=int, default=32 << 10)
+    parser.add_argument("--spread", action="store_true")
     parser.add_argument("--build", action="append", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--without", default="", help="rivals to leave out, with commas")
     parser.add_argument("--programs", action="store_true")

@@ -2,6 +2,9 @@
 /*
  * depth SECONDS FRAMES KIB - FRAMES calls deep through ten different functions, then the loop at the bottom walks
  * through KIB of memory, as a real program's working set pushes others out of the caches. For what a walk costs.
+ *
+ * With SPREAD, its bytes lie between one function and the next, and there are forty: as in a large program, each frame
+ * of a stack then has a piece of the unwind tables of its own.
  */
 #include "work.h"
 
@@ -27,25 +30,35 @@ WORK void walk_memory(unsigned long spins)
 
 static void call_next(int left, unsigned long spins);
 
+#ifdef SPREAD
+#define TENS(LEVEL, n) LEVEL(n##0) LEVEL(n##1) LEVEL(n##2) LEVEL(n##3) LEVEL(n##4) LEVEL(n##5) LEVEL(n##6) LEVEL(n##7) \
+	LEVEL(n##8) LEVEL(n##9)
+#define LEVELS(LEVEL) TENS(LEVEL, 1) TENS(LEVEL, 2) TENS(LEVEL, 3) TENS(LEVEL, 4)
+#define PLACE __attribute__((aligned(SPREAD)))
+#else
+#define LEVELS(LEVEL) LEVEL(0) LEVEL(1) LEVEL(2) LEVEL(3) LEVEL(4) LEVEL(5) LEVEL(6) LEVEL(7) LEVEL(8) LEVEL(9)
+#define PLACE
+#endif
+
 /* Different sizes of stack and numbers of saved registers, so that each has a row of its own. */
-#define LEVEL(n)                                                              \
-	WORK void level_##n(int left, unsigned long spins)                    \
+#define DEFINE_LEVEL(n)                                                       \
+	PLACE WORK void level_##n(int left, unsigned long spins)              \
 	{                                                                     \
-		volatile unsigned char room[16 * (n) + 8];                    \
+		volatile unsigned char room[16 * ((n) % 10) + 8];             \
                                                                               \
 		room[0] = (unsigned char)left;                                \
 		call_next(left - 1, spins);                                   \
 		room[1] = room[0];                                            \
 	}
-LEVEL(0) LEVEL(1) LEVEL(2) LEVEL(3) LEVEL(4) LEVEL(5) LEVEL(6) LEVEL(7) LEVEL(8) LEVEL(9)
+LEVELS(DEFINE_LEVEL)
 
 static inline __attribute__((always_inline)) void call_next(int left, unsigned long spins)
 {
-	static void (*const levels[10])(int, unsigned long) = { level_0, level_1, level_2, level_3, level_4,
-								level_5, level_6, level_7, level_8, level_9 };
+#define LEVEL_ADDRESS(n) level_##n,
+	static void (*const levels[])(int, unsigned long) = { LEVELS(LEVEL_ADDRESS) };
 
 	if (left > 0)
-		levels[left % 10](left, spins);
+		levels[(size_t)left % (sizeof(levels) / sizeof(levels[0]))](left, spins);
 	else
 		walk_memory(spins);
 }
