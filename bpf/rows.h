@@ -66,6 +66,7 @@ enum unwind_cfa {
 	CFA_UNSUPPORTED, /* there is information, but not of a form that fits here */
 	CFA_REGISTER,    /* reg + offset */
 	CFA_MEMORY,      /* *(reg + offset) + add */
+	CFA_INDEXED,     /* *(rsp + 8 * reg + offset) + add */
 	CFA_PLT,         /* rsp + 8 + ((pc & 15) >= offset ? 8 : 0): the lazy-binding stubs' one expression */
 	NR_CFAS,
 };

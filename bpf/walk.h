@@ -55,6 +55,7 @@ struct walk {
 	__u64 regs[16];    /* by DWARF number */
 	__u64 frame_flags; /* FRAME_EXACT, FRAME_BY_FP and FRAME_GUESSED, of pc */
 	__u32 known_regs;  /* bit per register: its value in this frame is known; of rsp and rbp it always is */
+	__u32 is_unsure;   /* the rule at work took a register for kept that a callee may change */
 	__u32 is_32bit;
 
 	/* The process's run of mapping slots. */
@@ -382,14 +383,21 @@ WALK_INLINE int walk_signal_frame(struct walk *w)
 	return 0;
 }
 
-/* The value of a register in the current frame; 0 = known. */
-WALK_INLINE int walk_register(const struct walk *w, __u32 reg, __u64 *ret)
+/*
+ * The value of a register in the current frame; 0 = known. To an exact frame's caller all others probably still have
+ * theirs: hand-written code knows which registers its own subroutines leave alone.
+ */
+enum { WALK_REGS_FROM_LEAF = 1u << 16 };
+WALK_INLINE int walk_register(struct walk *w, __u32 reg, __u64 *ret)
 {
 	const __u32 always = 1u << DWARF_RSP | 1u << DWARF_RBP;
 
 	reg &= 15;
-	if (!((w->known_regs | always) >> reg & 1))
-		return 1;
+	if (!((w->known_regs | always) >> reg & 1)) {
+		if (!(w->known_regs & WALK_REGS_FROM_LEAF) || reg == DWARF_RBX)
+			return 1;
+		w->is_unsure = 1;
+	}
 	walk_opaque(reg);
 	*ret = w->regs[reg & 15];
 	return 0;
@@ -406,8 +414,10 @@ WALK_INLINE enum stop walk_cfa(struct walk *w, const struct unwind_rule *rule, _
 	}
 	if (walk_register(w, rule->cfa_reg, &base))
 		return STOP_leaf_register;
+	if (rule->cfa == CFA_INDEXED)
+		base = w->regs[DWARF_RSP] + 8 * base;
 	base += (__s64)rule->cfa_offset;
-	if (rule->cfa == CFA_MEMORY) {
+	if (rule->cfa == CFA_MEMORY || rule->cfa == CFA_INDEXED) {
 		if (walk_read_word(w, base & ~7ull, &base))
 			return STOP_unreadable;
 		base += (__s64)rule->cfa_add;
@@ -496,10 +506,16 @@ enum { WALK_GUESS = 2 };
 WALK_INLINE int walk_by_rule(struct walk *w, const struct unwind_rule *rule)
 {
 	struct walk_caller caller = {};
+	__u32 module = w->module;
 	__u64 flags = 0;
+	w->is_unsure = 0;
 	enum stop stop = walk_apply_rule(w, rule, &caller);
 
-	if (rule->flags & RULE_INFERRED) {
+	if (w->is_unsure) {
+		if (stop != STOP_complete || !walk_follows_call(w, caller.pc))
+			return walk_stop(w, STOP_leaf_register, module);
+		flags = FRAME_GUESSED;
+	} else if (rule->flags & RULE_INFERRED) {
 		if (stop != STOP_complete || !walk_follows_call(w, caller.pc))
 			return WALK_GUESS;
 		flags = FRAME_GUESSED;
@@ -507,6 +523,8 @@ WALK_INLINE int walk_by_rule(struct walk *w, const struct unwind_rule *rule)
 		return walk_stop(w, stop, w->module);
 	}
 	w->regs[DWARF_RBX] = caller.rbx;
+	if (w->frame_flags & FRAME_EXACT)
+		caller.known_regs |= WALK_REGS_FROM_LEAF;
 	return walk_enter_caller(w, caller.pc, caller.rsp, caller.rbp, flags, caller.known_regs);
 }
 

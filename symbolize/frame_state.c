@@ -55,6 +55,7 @@ static struct frame_term term_add(struct frame_term term, int64_t addend)
 	case TERM_UNKNOWN:
 	case TERM_SAME:
 	case TERM_UNDEFINED:
+	case TERM_INDEXED:
 	case TERM_PLT:
 		break;
 	}
@@ -200,12 +201,36 @@ static bool is_plt_expression(const struct byte_reader *expression, struct frame
 	return true;
 }
 
+/* *(rsp + M + reg * 8) + N, in these words: how OpenSSL's multiplication finds the rsp that it put behind its numbers.
+ */
+static bool is_indexed_expression(struct byte_reader expression, struct frame_term *ret)
+{
+	static const uint8_t middle[] = {0, DW_OP_lit8, DW_OP_mul, DW_OP_plus, DW_OP_deref, DW_OP_plus_uconst};
+
+	if (read_u8(&expression) != DW_OP_breg7)
+		return false;
+	int64_t offset = read_sleb(&expression);
+	uint8_t index = read_u8(&expression);
+
+	if (expression.failed || index < DW_OP_breg0 || index > DW_OP_breg15 ||
+	    reader_rest(&expression) <= sizeof(middle) || memcmp(expression.at, middle, sizeof(middle)) != 0)
+		return false;
+	expression.at += sizeof(middle);
+	uint64_t add = read_uleb(&expression);
+
+	if (expression.failed || reader_rest(&expression) || add > INT16_MAX)
+		return false;
+	*ret = (struct frame_term){
+		.kind = TERM_INDEXED, .reg = index - DW_OP_breg0, .offset = offset, .add = (int32_t)add};
+	return true;
+}
+
 struct frame_term frame_expression_evaluate(struct byte_reader expression, bool starts_with_cfa)
 {
 	struct expression_stack stack = {0};
 	struct frame_term term;
 
-	if (!starts_with_cfa && is_plt_expression(&expression, &term))
+	if (!starts_with_cfa && (is_plt_expression(&expression, &term) || is_indexed_expression(expression, &term)))
 		return term;
 	if (starts_with_cfa)
 		stack_push(&stack, (struct frame_term){.kind = TERM_CFA});

@@ -20,6 +20,7 @@ enum frame_term_kind {
 	TERM_MEMORY,    /* *(reg + offset) + add */
 	TERM_CFA,       /* CFA + offset */
 	TERM_AT_CFA,    /* *(CFA + offset) + add */
+	TERM_INDEXED,   /* *(rsp + 8 * reg + offset) + add */
 	TERM_PLT,       /* rsp + 8 + ((pc & 15) >= offset ? 8 : 0) */
 };
 

@@ -49,6 +49,7 @@ static bool value_of_term(const struct frame_term *term, const struct frame_term
 		       set_value(VALUE_REGISTER, cfa->reg, offset, ret);
 	case TERM_UNKNOWN:
 	case TERM_CONSTANT:
+	case TERM_INDEXED:
 	case TERM_PLT:
 		return false;
 	}
@@ -65,6 +66,9 @@ static bool set_cfa(const struct frame_term *cfa, struct unwind_rule *rule)
 		break;
 	case TERM_MEMORY:
 		rule->cfa = CFA_MEMORY;
+		break;
+	case TERM_INDEXED:
+		rule->cfa = CFA_INDEXED;
 		break;
 	case TERM_PLT:
 		rule->cfa = CFA_PLT;

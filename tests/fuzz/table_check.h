@@ -23,7 +23,7 @@
 /* Fields that the walker switches over or masks with. */
 static inline void check_rule_valid(const struct unwind_rule *rule)
 {
-	CHECK(rule->cfa <= CFA_PLT);
+	CHECK(rule->cfa < NR_CFAS);
 	CHECK(rule->cfa_reg < DWARF_RIP && rule->rbp_reg < DWARF_RIP && rule->ra_reg < DWARF_RIP);
 	CHECK(rule->rbp <= VALUE_UNDEFINED && rule->ra <= VALUE_UNDEFINED);
 	CHECK(rule->cfa < CFA_REGISTER || rule->ra != VALUE_SAME);

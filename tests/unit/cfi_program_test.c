@@ -279,6 +279,28 @@ static void cfa_expressions(void **state)
 		      usual_rule(DWARF_RSP, 24));
 }
 
+/* At rsp + 8 * r9: behind an array on the stack. */
+static void indexed_cfa_expressions(void **state)
+{
+	struct unwind_rule rule = usual_rule(DWARF_R9, 8);
+
+	(void)state;
+	rule.cfa = CFA_INDEXED;
+	rule.cfa_add = 8;
+	check_program(BYTES(DW_CFA_def_cfa_expression, 10, DW_OP_breg7, 8, DW_OP_breg9, 0, DW_OP_lit8, DW_OP_mul,
+			    DW_OP_plus, DW_OP_deref, DW_OP_plus_uconst, 8),
+		      rule);
+	/* Another factor, an offset of the index, nothing added, something behind it. */
+	check_unsupported(BYTES(DW_CFA_def_cfa_expression, 10, DW_OP_breg7, 8, DW_OP_breg9, 0, DW_OP_lit4, DW_OP_mul,
+				DW_OP_plus, DW_OP_deref, DW_OP_plus_uconst, 8));
+	check_unsupported(BYTES(DW_CFA_def_cfa_expression, 10, DW_OP_breg7, 8, DW_OP_breg9, 1, DW_OP_lit8, DW_OP_mul,
+				DW_OP_plus, DW_OP_deref, DW_OP_plus_uconst, 8));
+	check_unsupported(BYTES(DW_CFA_def_cfa_expression, 9, DW_OP_breg7, 8, DW_OP_breg9, 0, DW_OP_lit8, DW_OP_mul,
+				DW_OP_plus, DW_OP_deref, DW_OP_plus_uconst));
+	check_unsupported(BYTES(DW_CFA_def_cfa_expression, 11, DW_OP_breg7, 8, DW_OP_breg9, 0, DW_OP_lit8, DW_OP_mul,
+				DW_OP_plus, DW_OP_deref, DW_OP_plus_uconst, 8, DW_OP_deref));
+}
+
 static void expressions_of_no_form(void **state)
 {
 	(void)state;
@@ -363,6 +385,7 @@ int main(void)
 		cmocka_unit_test(malformed_programs),
 		cmocka_unit_test(lazy_binding_stubs),
 		cmocka_unit_test(cfa_expressions),
+		cmocka_unit_test(indexed_cfa_expressions),
 		cmocka_unit_test(expressions_of_no_form),
 		cmocka_unit_test(expression_then_register),
 		cmocka_unit_test(register_expressions),

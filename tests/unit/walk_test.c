@@ -269,7 +269,13 @@ static void return_address_in_a_register(void **state)
 	scene.walk.regs[DWARF_RSP] = SP;
 	home_put(SP, odd + 1);
 	walk_from(plain);
-	EXPECT(STOP_leaf_register, {plain, FRAME_EXACT}, {odd + 1, 0});
+	EXPECT(STOP_complete, {plain, FRAME_EXACT}, {odd + 1, 0}, {root + 5, FRAME_GUESSED});
+
+	scene.walk.regs[DWARF_RSP] = SP;
+	home_put(SP, plain + 1);
+	home_put(SP + 8, odd + 1);
+	walk_from(plain);
+	EXPECT(STOP_leaf_register, {plain, FRAME_EXACT}, {plain + 1, 0}, {odd + 1, 0});
 }
 
 static void cfa_from_any_register_of_the_leaf(void **state)
@@ -288,7 +294,41 @@ static void cfa_from_any_register_of_the_leaf(void **state)
 	scene.walk.regs[DWARF_RSP] = SP;
 	home_put(SP, odd + 1);
 	walk_from(plain);
+	EXPECT(STOP_complete, {plain, FRAME_EXACT}, {odd + 1, 0}, {root + 1, FRAME_GUESSED});
+
+	/* The leaf has used the register for something else: nothing there confirms a frame. */
+	scene.walk.regs[DWARF_R10] = SP + 0x40;
+	scene.walk.regs[DWARF_RSP] = SP;
+	walk_from(plain);
 	EXPECT(STOP_leaf_register, {plain, FRAME_EXACT}, {odd + 1, 0});
+
+	scene.walk.regs[DWARF_R10] = SP + 0x80;
+	scene.walk.regs[DWARF_RSP] = SP;
+	home_put(SP, plain + 1);
+	home_put(SP + 8, odd + 1);
+	walk_from(plain);
+	EXPECT(STOP_leaf_register, {plain, FRAME_EXACT}, {plain + 1, 0}, {odd + 1, 0});
+}
+
+/* The caller's rsp was stored behind an array, whose size is in r9. */
+static void cfa_behind_an_array(void **state)
+{
+	(void)state;
+	struct unwind_rule rule = rule_of_register(DWARF_R9, 8);
+
+	rule.cfa = CFA_INDEXED;
+	rule.cfa_add = 8;
+	uint64_t leaf = add_function(rule);
+	uint64_t root = add_function_of(RULE_ROOT);
+
+	finish_text();
+	scene.walk.regs[DWARF_RSP] = SP;
+	scene.walk.regs[DWARF_R9] = 16;
+	home_put(SP + 8 * 16 + 8, SP + 0x400);
+	home_put(SP + 0x400, root + 1);
+	walk_from(leaf);
+	EXPECT(STOP_complete, {leaf, FRAME_EXACT}, {root + 1, 0});
+	assert_int_equal(scene.walk.regs[DWARF_RSP], SP + 0x408);
 }
 
 /* In a realigned frame's epilogue the rule still says that rbp is saved where rbp points, but it has been popped. */
@@ -394,7 +434,7 @@ static void interrupted_function(void **state)
 	EXPECT(STOP_complete, {handler + 4, FRAME_EXACT}, {restorer + 1, FRAME_EXACT}, {interrupted, FRAME_EXACT},
 	       {root + 1, 0});
 	assert_int_equal(scene.walk.regs[DWARF_RBP], 0x1000 + DWARF_R8);
-	assert_int_equal(scene.walk.known_regs, 1u << DWARF_RBX);
+	assert_int_equal(scene.walk.known_regs & ~WALK_REGS_FROM_LEAF, 1u << DWARF_RBX);
 }
 
 static void registers_after_a_signal_frame(void **state)
@@ -604,6 +644,7 @@ int main(void)
 		SCENE(return_address_in_a_register),
 		SCENE(cfa_from_any_register_of_the_leaf),
 		SCENE(popped_rbp_of_a_realigned_frame),
+		SCENE(cfa_behind_an_array),
 		SCENE(return_address_beside_another_register),
 	};
 	const struct CMUnitTest signals[] = {

@@ -18,7 +18,7 @@ bool row_has_expression(const struct readelf_row *row)
 
 /* An expression's text as far as rules know such: {register, offset} and what follows. */
 struct shape {
-	enum { SHAPE_OTHER, SHAPE_REGISTER, SHAPE_MEMORY, SHAPE_PLT } kind;
+	enum { SHAPE_OTHER, SHAPE_REGISTER, SHAPE_MEMORY, SHAPE_INDEXED, SHAPE_PLT } kind;
 	unsigned int reg;
 	int offset;
 	int add;
@@ -37,6 +37,15 @@ static struct shape parse_shape(const char *text)
 		   &literal, &done) == 1 &&
 	    done && !text[done])
 		return (struct shape){.kind = SHAPE_PLT, .offset = literal};
+	if (sscanf(text,
+		   "DW_OP_breg7 (rsp): %d; DW_OP_breg%u (%*[a-z0-9]): 0; DW_OP_lit8; DW_OP_mul; DW_OP_plus; "
+		   "DW_OP_deref; "
+		   "DW_OP_plus_uconst: %d%n",
+		   &shape.offset, &shape.reg, &shape.add, &done) == 3 &&
+	    done && !text[done]) {
+		shape.kind = SHAPE_INDEXED;
+		return shape;
+	}
 	if (sscanf(text, "DW_OP_breg%u (%*[a-z0-9]): %d%n", &shape.reg, &shape.offset, &length) != 2 || shape.reg > 15)
 		return shape;
 	text += length;
@@ -61,6 +70,8 @@ static enum verdict check_cfa_shape(const struct shape *shape, const struct unwi
 		return NO_FORM;
 	case SHAPE_REGISTER:
 		return rule->cfa == CFA_REGISTER && same_place ? FITS : DIFFERS;
+	case SHAPE_INDEXED:
+		return rule->cfa == CFA_INDEXED && same_place && rule->cfa_add == shape->add ? FITS : DIFFERS;
 	case SHAPE_MEMORY:
 		if (shape->add > INT16_MAX)
 			return NO_FORM;

@@ -38,6 +38,8 @@ static void print_value(uint8_t kind, uint8_t reg, int16_t offset)
 	case VALUE_REGISTER:
 		printf(" %s%+d", registers[reg], offset);
 		return;
+	case NR_VALUES:
+		break;
 	case VALUE_UNDEFINED:
 		printf(" undefined");
 		return;
@@ -47,6 +49,7 @@ static void print_value(uint8_t kind, uint8_t reg, int16_t offset)
 static void print_rule(const struct unwind_rule *rule)
 {
 	switch ((enum unwind_cfa)rule->cfa) {
+	case NR_CFAS:
 	case CFA_NONE:
 		puts("none");
 		return;
@@ -64,6 +67,9 @@ static void print_rule(const struct unwind_rule *rule)
 		break;
 	case CFA_MEMORY:
 		printf("*(%s%+d)%+d", registers[rule->cfa_reg], rule->cfa_offset, rule->cfa_add);
+		break;
+	case CFA_INDEXED:
+		printf("*(rsp+8*%s%+d)%+d", registers[rule->cfa_reg], rule->cfa_offset, rule->cfa_add);
 		break;
 	case CFA_PLT:
 		printf("plt%d", rule->cfa_offset);
