@@ -25,13 +25,13 @@ def chain_of(sample):
     return ";".join(user_names_of(sample))
 
 
-def assert_chains(recording, leaf, chain, share=0.999, least=200):
+def assert_chains(recording, leaf, chain, share=0.999, least=200, anywhere=False):
     """
-    Of the samples whose user part starts with a match of leaf, at least a share has a whole chain that matches, and
-    nothing but ticks before the tables is left out. Returns how many there were.
+    Of the samples whose user part starts with a match of leaf (or has one anywhere), at least a share has a whole chain
+    that matches, and nothing but ticks before the tables is left out. Returns how many there were.
     """
     wanted = re.compile(rf"(?:{chain})")
-    starts = re.compile(rf"(?:{leaf})(?:;|$)")
+    starts = re.compile(rf"{'(?:.*;)?' if anywhere else ''}(?:{leaf})(?:;|$)")
     total = right = early = 0
     others = {}
     for sample in recording.profile.samples:
