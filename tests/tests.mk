@@ -166,7 +166,7 @@ $(B)/compile_tables: tests/bench/compile_tables.c $(O)/libebprof.a | $(SHARED_HE
 	$(call say,CC)
 	$(Q)mkdir -p $(@D) && $(CC) $(BASE_CFLAGS) $(CFLAGS) $(TEST_CFLAGS) $< $(O)/libebprof.a $(LIBS) -o $@
 
-BENCHES := completeness replay totals startup tables cost
+BENCHES := stacks totals startup tables cost
 bench: $(O)/ebprof workloads test-programs $(B)/get_stack $(B)/compile_tables
 	$(Q)for bench in $(BENCHES); do EBPROF_BUILD=$(abspath $(O)) PYTHONDONTWRITEBYTECODE=1 \
 		$(PYTHON) tests/bench/$$bench.py || exit 1; done

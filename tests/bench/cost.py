@@ -38,8 +38,9 @@ import time
 
 import otel
 
-from figures import (EBPROF, GET_STACK, WORKLOADS, await_runs, perf_event_times, print_table, programs, started,
-                     sysctl)
+from figures import (EBPROF, GET_STACK, WORKLOADS, await_runs, perf_event_times, print_table, started, sysctl)
+
+from workloads import prepared, row_named
 
 CPU = os.cpu_count() - 1
 PINNED = ["nice", "-n", "-20", "taskset", "-c", str(CPU)]
@@ -210,18 +211,22 @@ def running_program(command):
         process.wait()
 
 
+PROGRAMS = ("cc1 -O2", "sqlite3 aggregate", "python3", "perl", "git gc")
+
+
 def measure_programs(tools, arguments):
-    """Debian's own programs, whose code, stacks and working sets are as they are; 99 Hz. No frame pointers there."""
+    """Real programs, whose code, stacks and working sets are as they are; 99 Hz. They have no frame pointers."""
     rows = []
     seconds = arguments.seconds * 4
     others = measure_others(tools, 99, seconds)
     found = {}
-    with programs(4 + seconds) as commands:
+    with contextlib.ExitStack() as stack:
+        commands = {name: stack.enter_context(prepared(row_named(name), 3 * seconds + 5)) for name in PROGRAMS}
         for _ in range(arguments.rounds):
             for name, tool in tools.items():
                 with tool.begin(99) as measure:
-                    for program in ("cc1 -O2", "sqlite3 aggregate", "python3", "bash"):
-                        with running_program(commands[program]) as process:
+                    for program, command in commands.items():
+                        with running_program(command) as process:
                             cost = measure(process.pid, 99, seconds)
                         if cost.samples:
                             found.setdefault((name, program), []).append((cost.per_sample(others[name]), cost.depth))
