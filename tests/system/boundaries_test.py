@@ -76,6 +76,28 @@ def test_only_its_folder_calls_the_library(library):
     assert callers <= allowed, f"{library} is called by {callers}, allowed {allowed}"
 
 
+# What parses foreign bytes, and who of the reader's files may call it.
+PARSERS = r"(object_(create|destroy|info)|names_find|function_starts_find|unwind_table_\w+)"
+
+
+def reader_calls(pattern):
+    """The files of userspace/reader whose objects call a function."""
+    callers = set()
+    for object_file in glob.glob(f"{BUILD}/userspace/*/*.o"):
+        listing = subprocess.run(["nm", "-u", object_file], text=True, check=True, stdout=subprocess.PIPE).stdout
+        if re.search(rf"^\s*U (?:{pattern})$", listing, re.MULTILINE):
+            callers.add(os.path.relpath(object_file, f"{BUILD}/userspace"))
+    return callers
+
+
+def test_only_the_reader_process_parses():
+    """The library is called by one file; that one by the process, and by the switch that debugging may throw."""
+    assert reader_calls(PARSERS) == {"reader/inline.o"}
+    assert reader_calls(r"inline_\w+") == {"reader/process.o", "reader/reader.o"}
+    # The kernel's own symbols, which are no foreign file.
+    assert reader_calls(r"kallsyms_\w+") == {"reader/reader.o"}
+
+
 def test_public_headers_hide_their_libraries():
     """No header that other folders include names a type of ELF, DWARF or BPF libraries."""
     for header in glob.glob(f"{ROOT}/symbolize/object.h") + glob.glob(f"{ROOT}/userspace/*/*.h"):
