@@ -194,6 +194,44 @@ static void test_alternate(void **state)
 	debug_paths_deinit(&paths);
 }
 
+/* With other rights than the asker's: beside the object, no links, no other names. */
+static void private_files_are_debug_files_beside_the_object(void **state)
+{
+	struct debug_paths paths;
+	struct related_file file = {.kind = RELATED_DEBUGLINK, .name = "program.debug"};
+	_cleanup_free_ char *link = memory_format("%s/bin/program.debug", top);
+	_cleanup_free_ char *target = memory_format("%s/bin/secret", top);
+	char content[100] = "";
+
+	(void)state;
+	debug_paths_init(&paths, root, object);
+	assert_int_equal(debug_paths_open_private(&file, &paths), -ENOENT);
+	put("bin/.debug/program.debug");
+	put("bin/secret");
+	put("debug/program.debug");
+	_cleanup_close_ int fd = debug_paths_open_private(&file, &paths);
+
+	assert_true(fd >= 0);
+	assert_true(read(fd, content, sizeof(content) - 1) > 0);
+	assert_string_equal(content, "bin/.debug/program.debug");
+	assert_non_null(strstr(paths.last_path, "/bin/.debug/program.debug"));
+	drop("bin/.debug/program.debug");
+	assert_int_equal(symlink(target, link), 0);
+	assert_int_equal(debug_paths_open_private(&file, &paths), -ENOENT);
+	file.name = "secret";
+	assert_int_equal(debug_paths_open_private(&file, &paths), -ENOENT);
+	file.name = "../bin/program.debug";
+	assert_int_equal(debug_paths_open_private(&file, &paths), -ENOENT);
+	file.name = NULL;
+	assert_int_equal(debug_paths_open_private(&file, &paths), -ENOENT);
+	file = (struct related_file){.kind = RELATED_ALT, .name = target};
+	assert_int_equal(debug_paths_open_private(&file, &paths), -ENOENT);
+	drop("bin/program.debug");
+	drop("bin/secret");
+	drop("debug/program.debug");
+	debug_paths_deinit(&paths);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -201,6 +239,7 @@ int main(void)
 		cmocka_unit_test(test_debuglink),
 		cmocka_unit_test(test_not_opened),
 		cmocka_unit_test(test_alternate),
+		cmocka_unit_test(private_files_are_debug_files_beside_the_object),
 	};
 
 	return cmocka_run_group_tests_name("debug_paths", tests, set_up, tear_down);

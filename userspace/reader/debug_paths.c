@@ -15,8 +15,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "memory.h"
 
@@ -107,6 +110,46 @@ static int open_alt(struct debug_paths *paths, const struct related_file *file)
 	if (is_component(base))
 		fd = candidate_open(paths, memory_format("%s/.dwz/%s", paths->root, base));
 	return fd >= 0 ? fd : open_build_id(paths, file->build_id, file->build_id_size);
+}
+
+/* Takes ownership of path. */
+static int private_open(struct debug_paths *paths, char *path)
+{
+	const struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+	_cleanup_close_ int handle = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+
+	if (handle < 0) {
+		free(path);
+		return -ENOENT;
+	}
+	_cleanup_free_ char *self = memory_format("/proc/self/fd/%d", handle);
+	int fd = candidate_open(paths, memory_strdup(self));
+
+	if (fd < 0) {
+		free(path);
+		return fd;
+	}
+	free(paths->last_path);
+	paths->last_path = path;
+	return fd;
+}
+
+int debug_paths_open_private(const struct related_file *file, struct debug_paths *paths)
+{
+	static const char ending[] = ".debug";
+	const char *object = paths->object_path, *name = file->name;
+	size_t length = name ? strlen(name) : 0;
+
+	if (file->kind != RELATED_DEBUGLINK || !is_component(name) || object[0] != '/' || length < sizeof(ending) - 1 ||
+	    strcmp(name + length - (sizeof(ending) - 1), ending) != 0)
+		return -ENOENT;
+	int folder = folder_length(object);
+	int fd = private_open(paths, memory_format("%.*s/%s", folder, object, name));
+
+	return fd >= 0 ? fd : private_open(paths, memory_format("%.*s/.debug/%s", folder, object, name));
 }
 
 int debug_paths_open(const struct related_file *file, void *context)

@@ -22,4 +22,10 @@ void debug_paths_deinit(struct debug_paths *paths);
 /* A related_open_fn: a descriptor of the first regular file among the candidates, else -ENOENT. */
 int debug_paths_open(const struct related_file *file, void *context);
 
+/*
+ * The same with rights that whoever asks doesn't have: only what is beside the object, reached without symbolic links,
+ * and by its name nothing but a debug file (".debug").
+ */
+int debug_paths_open_private(const struct related_file *file, struct debug_paths *paths);
+
 #endif

@@ -11,8 +11,9 @@
  * file's question that runs into its deadline, not the next one's.
  *
  * Related files are asked for by the reader, which may be in anybody's hands by then. So they are opened with the
- * rights of the user who called sudo, or else of nobody, never with root's; and only regular files, at the places where
- * debug files lie (debug_paths.c), and some per question.
+ * rights of the user who called sudo, or else of nobody; with root's only what is a debug file by its name and lies
+ * beside the object itself. And only regular files, at the places where debug files are (debug_paths.c), and some per
+ * question.
  */
 #include "opener.h"
 
@@ -153,7 +154,8 @@ static int open_related(struct opener *opener, const struct related_file *file)
 	int opened = debug_paths_open(file, &opener->paths);
 
 	use_rights(opener->own_uid, opener->own_gid);
-	return opened;
+	/* A program under development often lies where only its owner may look, and so does its debug file. */
+	return opened >= 0 ? opened : debug_paths_open_private(file, &opener->paths);
 }
 
 static int serve_reader(struct opener *opener)
