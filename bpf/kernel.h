@@ -72,6 +72,10 @@ struct uprobe_task {
 	unsigned long xol_vaddr; /* of its copy */
 };
 
+struct thread_struct {
+	unsigned long fsbase;
+};
+
 struct task_struct {
 	unsigned int flags;
 	int pid;
@@ -85,6 +89,7 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct uprobe_task *utask;
 	unsigned in_execve : 1;
+	struct thread_struct thread;
 	char comm[16];
 };
 

@@ -68,6 +68,8 @@ enum unwind_cfa {
 	CFA_MEMORY,      /* *(reg + offset) + add */
 	CFA_INDEXED,     /* *(rsp + 8 * reg + offset) + add */
 	CFA_PLT,         /* rsp + 8 + ((pc & 15) >= offset ? 8 : 0): the lazy-binding stubs' one expression */
+	CFA_STACK_TOP,   /* on the goroutine's stack, by its distance from that stack's top: see rule_stack_top */
+	CFA_GOROUTINE,   /* on the goroutine's stack, as the Go runtime has saved it: see rule_goroutine */
 	NR_CFAS,
 };
 
@@ -91,8 +93,15 @@ enum {
 	RBX_LOST = -0x8000, /* in a way that a rule has no room for */
 };
 
-/* Deduced from instructions, not said by the file: the walker wants evidence before it believes the return address. */
-enum { RULE_INFERRED = 1 };
+enum {
+	/* Deduced from instructions, not said by the file: the walker wants evidence for the return address. */
+	RULE_INFERRED = 1,
+	/* The caller's frame is on another stack, which may lie below this one. */
+	RULE_OTHER_STACK = 2,
+	/* The return address was put there by someone else: the caller was about to execute it, it is behind no call.
+	 */
+	RULE_CALLER_EXACT = 4,
+};
 
 struct unwind_rule {
 	__u8 cfa : 4;     /* enum unwind_cfa */
@@ -101,13 +110,55 @@ struct unwind_rule {
 	__u8 rbp_reg : 4;
 	__u8 ra : 4; /* enum unwind_value */
 	__u8 ra_reg : 4;
-	__u8 flags; /* RULE_INFERRED */
+	__u8 flags; /* RULE_* */
 	__s16 ra_offset;
 	__s16 rbx_offset; /* saved at CFA + this, or RBX_* */
 	__s32 cfa_offset;
 	__s16 cfa_add;
 	__s16 rbp_offset;
 };
+
+/*
+ * CFA_GOROUTINE: Go keeps a pointer to its state of the current stack in thread-local memory; that leads to the
+ * thread's, and from there to the goroutine whose stack was left, with the rsp and pc that it was left with. CFA is
+ * that rsp + cfa_add. The return address is at CFA - 8 (ra is VALUE_AT_CFA) or the saved pc itself (VALUE_SAME); rbp is
+ * unchanged or saved in the goroutine's state, at rbp_offset (VALUE_AT_REGISTER).
+ */
+struct rule_goroutine {
+	__s16 tls;       /* of the current stack's state, from the thread's base: low half of cfa_offset */
+	__s16 thread;    /* of the thread's state in it: high half of cfa_offset */
+	__s16 goroutine; /* of the goroutine's state in the thread's: rbx_offset (what rbx was is lost) */
+	__s16 saved;     /* of {rsp, pc} in the goroutine's: ra_offset */
+};
+
+static inline struct rule_goroutine rule_goroutine(const struct unwind_rule *rule)
+{
+	return (struct rule_goroutine){
+		.tls = (__s16)rule->cfa_offset,
+		.thread = (__s16)(rule->cfa_offset >> 16),
+		.goroutine = rule->rbx_offset,
+		.saved = rule->ra_offset,
+	};
+}
+
+/*
+ * CFA_STACK_TOP: the frame holds a pointer to the goroutine's state, whose stack may have been moved since, and how far
+ * below that stack's top rsp was. CFA is that rsp + cfa_add, the return address at CFA - 8; rbp is unchanged.
+ */
+struct rule_stack_top {
+	__s16 state;    /* of the pointer, from rsp: low half of cfa_offset */
+	__s16 distance; /* of the distance, from rsp: high half of cfa_offset */
+	__s16 top;      /* of the address of the stack's top in the state: rbx_offset (what rbx was is lost) */
+};
+
+static inline struct rule_stack_top rule_stack_top(const struct unwind_rule *rule)
+{
+	return (struct rule_stack_top){
+		.state = (__s16)rule->cfa_offset,
+		.distance = (__s16)(rule->cfa_offset >> 16),
+		.top = rule->rbx_offset,
+	};
+}
 
 _Static_assert(sizeof(struct unwind_row) == 4, "a row is 4 bytes");
 _Static_assert(sizeof(struct unwind_granule) == 8, "an index entry is 8 bytes");

@@ -80,4 +80,12 @@ WALK_INLINE int walk_read_user(void *buffer, __u32 size_bytes, __u64 address)
 	return bpf_probe_read_user(buffer, size_bytes, (const void *)address);
 }
 
+WALK_INLINE __u64 walk_thread_base(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	/* As of the last switch to another task: threads set it once, through the kernel. */
+	return BPF_CORE_READ(task, thread.fsbase);
+}
+
 #endif

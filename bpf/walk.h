@@ -15,7 +15,7 @@
  *
  * Stack memory is read in windows of up to 1 KiB inside one page: a read costs the same for 8 bytes as for 1,024.
  *
- * This file compiles for the kernel and for the host. Whoever includes it supplies the six functions declared below;
+ * This file compiles for the kernel and for the host. Whoever includes it supplies the seven functions declared below;
  * all state is in struct walk, which in the kernel is a map value (the verifier follows values on the BPF stack one by
  * one and would not finish).
  */
@@ -99,6 +99,8 @@ WALK_INLINE int walk_read_user(void *buffer, __u32 size_bytes, __u64 address); /
  * probed returns; 0 = pc is no such place. *rsp is the frame's, and becomes what it is there.
  */
 WALK_INLINE __u64 walk_probed_pc(__u64 pc, __u64 *rsp);
+/* Where the thread's local memory is (fs); 0 = unknown. */
+WALK_INLINE __u64 walk_thread_base(void);
 
 /* Keeps a frame: the leaf's part is filled once, the root's part goes round and holds the last ones. */
 WALK_INLINE void walk_append(struct walk *w, __u64 frame)
@@ -429,7 +431,12 @@ WALK_INLINE enum stop walk_cfa(struct walk *w, const struct unwind_rule *rule, _
 	 */
 	int popped = (w->frame_flags & FRAME_EXACT) && rule->cfa == CFA_REGISTER && rule->cfa_reg != DWARF_RBP;
 
-	if ((base & 7) || base < w->regs[DWARF_RSP] || (base == w->regs[DWARF_RSP] && !popped))
+	if (base & 7)
+		return STOP_bad_frame;
+	/* Nothing follows from the order of two stacks; a chain that goes round ends at the greatest depth. */
+	if (rule->flags & RULE_OTHER_STACK)
+		return STOP_complete;
+	if (base < w->regs[DWARF_RSP] || (base == w->regs[DWARF_RSP] && !popped))
 		return STOP_bad_frame;
 	return STOP_complete;
 }
@@ -511,6 +518,8 @@ WALK_INLINE int walk_by_rule(struct walk *w, const struct unwind_rule *rule)
 	w->is_unsure = 0;
 	enum stop stop = walk_apply_rule(w, rule, &caller);
 
+	if (rule->flags & RULE_CALLER_EXACT)
+		flags = FRAME_EXACT;
 	if (w->is_unsure) {
 		if (stop != STOP_complete || !walk_follows_call(w, caller.pc))
 			return walk_stop(w, STOP_leaf_register, module);
@@ -526,6 +535,50 @@ WALK_INLINE int walk_by_rule(struct walk *w, const struct unwind_rule *rule)
 	if (w->frame_flags & FRAME_EXACT)
 		caller.known_regs |= WALK_REGS_FROM_LEAF;
 	return walk_enter_caller(w, caller.pc, caller.rsp, caller.rbp, flags, caller.known_regs);
+}
+
+/* From the thread's own stack to the goroutine's, from a frame that knows how far below its top that was left. */
+WALK_INLINE int walk_from_stack_top(struct walk *w, const struct unwind_rule *rule)
+{
+	struct rule_stack_top place = rule_stack_top(rule);
+	__u64 rsp = w->regs[DWARF_RSP];
+	__u64 state, distance, cfa, pc;
+
+	if (walk_read_user(&state, sizeof(state), rsp + (__s64)place.state) ||
+	    walk_read_user(&distance, sizeof(distance), rsp + (__s64)place.distance) ||
+	    walk_read_user(&cfa, sizeof(cfa), state + (__s64)place.top))
+		return walk_stop(w, STOP_unreadable, w->module);
+	cfa += (__s64)rule->cfa_add - distance;
+	if ((cfa & 7) || walk_read_word(w, cfa - 8, &pc))
+		return walk_stop(w, STOP_bad_frame, w->module);
+	return walk_enter_caller(w, pc, cfa, w->regs[DWARF_RBP], 0, 0);
+}
+
+/*
+ * From the thread's own stack to the goroutine's. Without a goroutine the stack ends there: the runtime has begun to
+ * look for another one to run.
+ */
+WALK_INLINE int walk_to_goroutine(struct walk *w, const struct unwind_rule *rule)
+{
+	struct rule_goroutine place = rule_goroutine(rule);
+	__u64 base = walk_thread_base();
+	__u64 state, rsp, pc, rbp = w->regs[DWARF_RBP];
+
+	if (!base || walk_read_user(&state, sizeof(state), base + (__s64)place.tls) ||
+	    walk_read_user(&state, sizeof(state), state + (__s64)place.thread) ||
+	    walk_read_user(&state, sizeof(state), state + (__s64)place.goroutine))
+		return walk_stop(w, STOP_unreadable, w->module);
+	if (!state)
+		return walk_stop(w, STOP_complete, 0);
+	if (walk_read_user(&rsp, sizeof(rsp), state + (__s64)place.saved) ||
+	    walk_read_user(&pc, sizeof(pc), state + (__s64)place.saved + 8))
+		return walk_stop(w, STOP_unreadable, w->module);
+	rsp += (__s64)rule->cfa_add;
+	if ((rsp & 7) || (rule->ra == VALUE_AT_CFA && walk_read_word(w, rsp - 8, &pc)))
+		return walk_stop(w, STOP_bad_frame, w->module);
+	if (rule->rbp == VALUE_AT_REGISTER && walk_read_user(&rbp, sizeof(rbp), state + (__s64)rule->rbp_offset))
+		return walk_stop(w, STOP_unreadable, w->module);
+	return walk_enter_caller(w, pc, rsp, rbp, 0, 0);
 }
 
 /* Writes the frame of pc, which lies in the current mapping, behind (0 or 1) bytes above its lookup pc's offset. */
@@ -587,6 +640,10 @@ WALK_INLINE int walk_step(struct walk *w)
 		return walk_signal_frame(w);
 	case CFA_UNSUPPORTED:
 		return walk_stop(w, STOP_unsupported_rule, module);
+	case CFA_STACK_TOP:
+		return walk_from_stack_top(w, rule);
+	case CFA_GOROUTINE:
+		return walk_to_goroutine(w, rule);
 	default:
 		step = walk_by_rule(w, rule);
 		if (step != WALK_GUESS)

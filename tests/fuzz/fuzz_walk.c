@@ -36,7 +36,9 @@ static struct {
 	uint64_t code[CODE_WORDS]; /* the bytes before a place in the code, by its low bits */
 	uint64_t refused_page;
 	uint64_t nr_reads;
-	uint64_t probed; /* a pc in whose place there is another, 0 = none */
+	uint64_t thread_base;
+	bool has_other_stacks; /* some rule leads to a stack that may lie below */
+	uint64_t probed;       /* a pc in whose place there is another, 0 = none */
 	uint64_t real;
 } world;
 static uint8_t pool[2][POOL_SEGMENT_SIZE];
@@ -88,6 +90,11 @@ WALK_INLINE __u64 walk_probed_pc(__u64 pc, __u64 *rsp)
 		return 0;
 	*rsp += 8;
 	return world.real;
+}
+
+WALK_INLINE __u64 walk_thread_base(void)
+{
+	return world.thread_base;
 }
 
 /* ---- making the world ---- */
@@ -149,7 +156,10 @@ static struct unwind_rule take_rule(struct source *source)
 		rule.flags = (uint8_t)take(source, 1);
 		rule.cfa_offset = (int32_t)take(source, 4);
 		rule.cfa_add = (int16_t)take(source, 2);
+		if (rule.cfa == CFA_STACK_TOP && rule.flags & 0x80)
+			rule.cfa = CFA_GOROUTINE;
 	}
+	world.has_other_stacks |= rule.cfa >= CFA_STACK_TOP || rule.flags & RULE_OTHER_STACK;
 	return rule;
 }
 
@@ -226,6 +236,7 @@ static void make_world(struct source *source)
 	uint64_t odd = take(source, 4);
 
 	memset(world.rules, 0, sizeof(world.rules));
+	world.has_other_stacks = false;
 	for (uint32_t i = 0; i < RULES; i++) {
 		world.rules[i].cfa = i < RULE_FIRST_FREE ? i : CFA_NONE;
 		if (i >= RULE_FIRST_FREE)
@@ -240,6 +251,7 @@ static void make_world(struct source *source)
 	world.refused_page = odd >> 24 & 8 ? STACK / WALK_PAGE + (odd >> 24 & 1) : 0;
 	for (uint32_t i = 0; i < 16; i++)
 		walk.regs[i] = take_word(source);
+	world.thread_base = take_word(source);
 	walk.pc = take_word(source);
 	walk.first_mapping = odd >> 30 & 1 ? (uint32_t)take(source, 4) : 0;
 	walk.nr_mappings = odd >> 31 & 1 ? (uint32_t)take(source, 4) : MAPPINGS;
@@ -292,7 +304,7 @@ static int check_step(struct stack_key *key)
 		stack_key_add(key, last_frame());
 	}
 	/* Callers lie higher, but for a signal's; a leaf may have taken its return address off the stack already. */
-	if (!over)
+	if (!over && !world.has_other_stacks)
 		CHECK(walk.regs[DWARF_RSP] > rsp || walk.known_regs == ~0u ||
 		      (walk.regs[DWARF_RSP] == rsp && (flags & FRAME_EXACT)));
 	return over;

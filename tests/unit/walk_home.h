@@ -50,6 +50,7 @@ struct home {
 	const uint8_t *code; /* what the 8 bytes before each possible return address are; a call rel32 unless set */
 	uint64_t probed_pc, probed_rsp,
 		real_pc; /* what is in a probe's page, of the frame with this rsp; 0 = nothing */
+	uint64_t thread_base;
 };
 
 static struct home home;
@@ -116,6 +117,11 @@ WALK_INLINE int walk_read_user(void *buffer, __u32 size_bytes, __u64 address)
 WALK_INLINE __u64 walk_probed_pc(__u64 pc, __u64 *rsp)
 {
 	return pc == home.probed_pc && *rsp == home.probed_rsp ? home.real_pc : 0;
+}
+
+WALK_INLINE __u64 walk_thread_base(void)
+{
+	return home.thread_base;
 }
 
 /* ---- rules ---- */

@@ -102,6 +102,12 @@ WALK_INLINE __u64 walk_probed_pc(__u64 pc, __u64 *rsp)
 	return 0;
 }
 
+/* Go's state of a goroutine, to which this would lead, is not on the stack. */
+WALK_INLINE __u64 walk_thread_base(void)
+{
+	return 0;
+}
+
 /* ---- walking ---- */
 
 static void walk_sample(struct second_chance *chance, const struct process *process, const struct waiting *sample)
