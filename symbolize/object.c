@@ -95,12 +95,23 @@ int object_related(const struct object *object, const struct related_file *file)
 	return object->related ? object->related(file, object->context) : -ENOENT;
 }
 
-const struct object_program_header *object_find_header(const struct object *object, uint32_t type)
+const struct object_program_header *object_next_header(const struct object *object, uint32_t type,
+						       const struct object_program_header *after)
 {
-	for (size_t i = 0; i < object->headers.nr; i++)
+	for (size_t i = after ? (size_t)(after - object->headers.data) + 1 : 0; i < object->headers.nr; i++)
 		if (object->headers.data[i].type == type)
 			return &object->headers.data[i];
 	return NULL;
+}
+
+const struct object_program_header *object_find_header(const struct object *object, uint32_t type)
+{
+	return object_next_header(object, type, NULL);
+}
+
+bool object_has_sections(const struct object *object)
+{
+	return object->sections.nr != 0;
 }
 
 const struct object_program_header *object_find_load(const struct object *object, uint64_t file_addr)

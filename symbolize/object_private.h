@@ -42,11 +42,18 @@ struct object_section {
 /* The first program header of this type, or NULL; borrowed. */
 const struct object_program_header *object_find_header(const struct object *object, uint32_t type);
 
+/* The program header of this type that comes after `after` (NULL: the first one), or NULL; borrowed. */
+const struct object_program_header *object_next_header(const struct object *object, uint32_t type,
+						       const struct object_program_header *after);
+
 /* The PT_LOAD that holds a file_addr in its part of the file, or NULL; borrowed. */
 const struct object_program_header *object_find_load(const struct object *object, uint64_t file_addr);
 
 /* The section of this name that comes after `after` (NULL: the first one), or NULL; borrowed. */
 const struct object_section *object_find_section(const struct object *object, const char *name,
 						 const struct object_section *after);
+
+/* Whether there are section headers at all. */
+bool object_has_sections(const struct object *object);
 
 #endif
