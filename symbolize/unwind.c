@@ -2,6 +2,8 @@
 /*
  * unwind.c - compiles a file's call-frame information into a table of rows.
  *
+ * Go code is described by a table of Go's own (go_rows), all other by call-frame information.
+ *
  * Section by section, function by function, the call-frame instructions are run (cfi_program) and every row's state
  * becomes a rule number (unwind_rule). Functions are then merged into one sorted sequence, what is known better is put
  * over it (unwind_patches), and the result is cut into granules (unwind_rows).
@@ -15,6 +17,7 @@
 #include <errno.h>
 
 #include "cfi_sections.h"
+#include "go_rows.h"
 #include "memory.h"
 #include "unwind_patches.h"
 #include "unwind_rows.h"
@@ -165,9 +168,30 @@ static int add_sections(struct unwind_builder *builder, const struct cfi_section
 	return 0;
 }
 
+/* -ENODATA: there are none. */
+static int add_go_functions(struct unwind_builder *builder, const struct object *object)
+{
+	struct go_rows rows = {
+		.object = object,
+		.origin_addr = builder->origin_addr,
+		.rows_max = ROWS_MAX,
+		.rules = &builder->rules,
+		.ranges = &builder->ranges,
+		.rows = &builder->rows,
+	};
+	int err = go_rows_add(&rows);
+
+	builder->nr_fdes_broken += rows.nr_broken;
+	return err;
+}
+
 static int add_functions(struct unwind_builder *builder, const struct object *object)
 {
 	_cleanup_(cfi_sections_deinit) struct cfi_sections sections = {0};
+	int go = add_go_functions(builder, object);
+
+	if (go && go != -ENODATA)
+		return go;
 	int found = cfi_sections_add_eh_frame(&sections, object);
 
 	if (found && found != -ENODATA && found != -EBADMSG)
