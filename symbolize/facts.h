@@ -67,7 +67,7 @@ struct name_frame {
 
 /* How well a file could be named: the caller counts these and says what would help. */
 struct names_status {
-	bool has_symtab;      /* a full symbol table, in the file or its debug file or .gnu_debugdata */
+	bool has_symtab;      /* a full symbol table, in the file, its debug file or .gnu_debugdata, or Go's own */
 	bool has_debug_info;  /* DWARF with units */
 	bool debug_file_used; /* symbols or DWARF came from a separate debug file */
 };

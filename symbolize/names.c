@@ -3,8 +3,8 @@
  * names.c - from addresses in a file to functions, source files, lines and inline chains: who is asked, and who wins?
  *
  * The object itself is opened first. Where it lacks DWARF or a symbol table, its separate debug file is asked for;
- * where still no full symbol table is known, the packed one in .gnu_debugdata is unpacked, and .dynsym is what
- * every shared library has. Addresses are sorted once. DWARF answers all of them in one pass; what it has no function
+ * where still no full symbol table is known, the packed one in .gnu_debugdata is unpacked; without one, Go programs
+ * have the table of their runtime, and .dynsym is what every shared library has. Addresses are sorted once. DWARF answers all of them in one pass; what it has no function
  * for falls to the symbols, with a line where a line table has one.
  *
  * A function's name is DWARF's: symbols at the same address are aliases of which none is the one in the source. The
@@ -23,6 +23,7 @@
 #include "debug_file.h"
 #include "debug_info.h"
 #include "demangle.h"
+#include "go_pclntab.h"
 #include "object_private.h"
 #include "strings.h"
 #include "symbol_table.h"
@@ -211,6 +212,21 @@ static bool symbols_add_full(struct names *names, const struct elf_file *file, u
 	return file->elf && symbol_table_add(names->symbols, file, SHT_SYMTAB, bias) > 0;
 }
 
+/* Whatever else was stripped, Go's own table has the names of all Go functions. */
+static bool symbols_add_go(struct names *names)
+{
+	struct go_pclntab *table;
+	struct go_function function;
+
+	if (go_pclntab_create(names->object, &table))
+		return false;
+	for (uint32_t i = 0; i < table->nr_functions; i++)
+		if (go_pclntab_function(table, i, &function) && function.name[0])
+			symbol_table_push(names->symbols, function.name, function.start, function.end);
+	go_pclntab_destroy(table);
+	return true;
+}
+
 static void symbols_open(struct names *names, struct names_status *status)
 {
 	names->symbols = symbol_table_create();
@@ -222,6 +238,8 @@ static void symbols_open(struct names *names, struct names_status *status)
 	if (!status->has_symtab && debug_file_unpack_symbols(&names->main, &names->packed) == 0)
 		status->has_symtab =
 			symbols_add_full(names, &names->packed, debug_file_bias(&names->packed, &names->main));
+	if (!status->has_symtab)
+		status->has_symtab = symbols_add_go(names);
 	/* .gnu_debugdata leaves out what .dynsym has, and .symtab spells versions out that .dynsym does not. */
 	symbol_table_add(names->symbols, &names->main, SHT_DYNSYM, 0);
 	symbol_table_add_plt(names->symbols, &names->main);
