@@ -91,6 +91,7 @@ func inC(end int64) {
 }
 
 //export goBack
+//go:noinline
 func goBack(depth C.int, end C.int64_t) {
 	if depth > 0 {
 		between(int(depth)-1, int64(end))
@@ -108,18 +109,28 @@ func between(depth int, end int64) {
 }
 
 //export goForeign
+//go:noinline
 func goForeign(end C.int64_t) {
 	bottom(int64(end))
 }
 
 //go:noinline
-func back(end int64) { between(2, end) }
+func back(end int64) {
+	between(2, end)
+	sink++
+}
 
 //go:noinline
-func nested(end int64) { between(-1, end) }
+func nested(end int64) {
+	between(-1, end)
+	sink++
+}
 
 //go:noinline
-func foreign(end int64) { C.c_start_thread(C.int64_t(end)) }
+func foreign(end int64) {
+	C.c_start_thread(C.int64_t(end))
+	sink++
+}
 
 func main() {
 	modes := map[string]func(int64){"in_c": inC, "back": back, "nested": nested, "foreign": foreign}
