@@ -427,16 +427,18 @@ WALK_INLINE enum stop walk_cfa(struct walk *w, const struct unwind_rule *rule, _
 	*ret = base;
 	/*
 	 * Stacks grow down: a caller's frame lies strictly above. Only a leaf may have taken its return address off the
-	 * stack already, as libgcc's unwinder and longjmp do before they jump there.
+	 * stack already, as libgcc's unwinder and longjmp do before they jump there. And where the frame is told by
+	 * rbp, rsp may have been moved to another stack meanwhile: such a caller wants evidence (walk_by_rule).
 	 */
 	int popped = (w->frame_flags & FRAME_EXACT) && rule->cfa == CFA_REGISTER && rule->cfa_reg != DWARF_RBP;
+	int moved = rule->cfa == CFA_REGISTER && rule->cfa_reg == DWARF_RBP;
 
 	if (base & 7)
 		return STOP_bad_frame;
 	/* Nothing follows from the order of two stacks; a chain that goes round ends at the greatest depth. */
 	if (rule->flags & RULE_OTHER_STACK)
 		return STOP_complete;
-	if (base < w->regs[DWARF_RSP] || (base == w->regs[DWARF_RSP] && !popped))
+	if ((base < w->regs[DWARF_RSP] && !moved) || (base == w->regs[DWARF_RSP] && !popped))
 		return STOP_bad_frame;
 	return STOP_complete;
 }
@@ -512,29 +514,29 @@ WALK_INLINE enum stop walk_apply_rule(struct walk *w, const struct unwind_rule *
 enum { WALK_GUESS = 2 };
 WALK_INLINE int walk_by_rule(struct walk *w, const struct unwind_rule *rule)
 {
-	struct walk_caller caller = {};
+	struct walk_caller caller = {.rsp = ~0ull};
 	__u32 module = w->module;
-	__u64 flags = 0;
+	int inferred = !!(rule->flags & RULE_INFERRED);
+
 	w->is_unsure = 0;
 	enum stop stop = walk_apply_rule(w, rule, &caller);
+	int below = caller.rsp < w->regs[DWARF_RSP] && !(rule->flags & RULE_OTHER_STACK);
 
-	if (rule->flags & RULE_CALLER_EXACT)
-		flags = FRAME_EXACT;
-	if (w->is_unsure) {
-		if (stop != STOP_complete || !walk_follows_call(w, caller.pc))
-			return walk_stop(w, STOP_leaf_register, module);
-		flags = FRAME_GUESSED;
-	} else if (rule->flags & RULE_INFERRED) {
-		if (stop != STOP_complete || !walk_follows_call(w, caller.pc))
-			return WALK_GUESS;
-		flags = FRAME_GUESSED;
-	} else if (stop != STOP_complete) {
-		return walk_stop(w, stop, w->module);
-	}
+	/* On another stack below, by a rule that was inferred, or by a register that may have changed. */
+	if ((inferred || w->is_unsure || below) && !(stop == STOP_complete && walk_follows_call(w, caller.pc)))
+		stop = STOP_bad_frame;
+	if (stop != STOP_complete && inferred)
+		return WALK_GUESS;
+	if (stop != STOP_complete)
+		return walk_stop(w, w->is_unsure ? STOP_leaf_register : stop, module);
 	w->regs[DWARF_RBX] = caller.rbx;
 	if (w->frame_flags & FRAME_EXACT)
 		caller.known_regs |= WALK_REGS_FROM_LEAF;
-	return walk_enter_caller(w, caller.pc, caller.rsp, caller.rbp, flags, caller.known_regs);
+	return walk_enter_caller(w, caller.pc, caller.rsp, caller.rbp,
+				 inferred || w->is_unsure          ? FRAME_GUESSED
+				 : rule->flags & RULE_CALLER_EXACT ? FRAME_EXACT
+								   : 0,
+				 caller.known_regs);
 }
 
 /* From the thread's own stack to the goroutine's, from a frame that knows how far below its top that was left. */

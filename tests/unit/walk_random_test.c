@@ -393,6 +393,9 @@ static uint64_t random_word(void)
 	}
 }
 
+/* Whether a table's rules may lead to another stack, of which nothing is known. */
+static bool other_stacks;
+
 static struct unwind_rule garbage_rule(void)
 {
 	uint64_t bits[2] = {home_random(&random_state), home_random(&random_state)};
@@ -409,6 +412,11 @@ static struct unwind_rule garbage_rule(void)
 		rule.rbp = below(2) ? VALUE_SAME : (uint8_t)below(VALUE_UNDEFINED + 1);
 		rule.ra_offset = below(8) ? -8 : (int16_t)((int32_t)below(32) * 8 - 128);
 		rule.rbp_offset = (int16_t)((int32_t)below(32) * 8 - 128);
+	}
+	if (!other_stacks) {
+		rule.flags &= (uint8_t)~RULE_OTHER_STACK;
+		if (rule.cfa == CFA_STACK_TOP || rule.cfa == CFA_GOROUTINE)
+			rule.cfa = CFA_REGISTER;
 	}
 	return rule;
 }
@@ -438,6 +446,8 @@ static void make_garbage_pool(void)
 static void make_garbage(void)
 {
 	bool in_order = below(8);
+
+	other_stacks = below(2);
 
 	home_init();
 	for (uint32_t i = RULE_FIRST_FREE; i < NR_RULES; i++)
@@ -489,7 +499,7 @@ static void start_garbage_walk(void)
 static int check_step(struct stack_key *key, uint32_t *nr_raw)
 {
 	uint32_t nr = walk.nr_walked;
-	uint64_t rsp = walk.regs[DWARF_RSP], flags = walk.frame_flags, pc = walk.pc;
+	uint64_t rsp = walk.regs[DWARF_RSP], rbp = walk.regs[DWARF_RBP], flags = walk.frame_flags, pc = walk.pc;
 	int over = walk_step(&walk);
 
 	assert_in_range(walk.nr_walked, nr, nr + 1);
@@ -511,9 +521,13 @@ static int check_step(struct stack_key *key, uint32_t *nr_raw)
 		*nr_raw += frame_kind(frame) == FRAME_RAW;
 		stack_key_add(key, frame);
 	}
-	/* Only a signal frame leads to a stack that is not above, and a leaf may have popped its return address. */
-	if (!over)
+	/*
+	 * Only a signal frame, and one that is told by rbp, lead to a stack that is not above; a leaf may have popped
+	 * its return address.
+	 */
+	if (!over && !other_stacks)
 		assert_true(walk.regs[DWARF_RSP] > rsp || walk.known_regs == ~0u ||
+			    (walk.regs[DWARF_RSP] != rsp && walk.regs[DWARF_RSP] - rbp <= 31 * 16) ||
 			    (walk.regs[DWARF_RSP] == rsp && (flags & FRAME_EXACT)));
 	return over;
 }

@@ -594,7 +594,10 @@ static void no_mapping(void **state)
 	assert_int_equal(w->stop, STOP_no_mapping);
 }
 
-/* The caller's frame has to lie above its callee's: a broken stack must not send the walk round in circles. */
+/*
+ * The caller's frame has to lie above its callee's: a broken stack must not send the walk round in circles. Only a
+ * frame that is told by rbp may lie on another stack, and then a call has to precede its return address.
+ */
 static void cfa_not_above(void **state)
 {
 	(void)state;
@@ -607,6 +610,9 @@ static void cfa_not_above(void **state)
 	walk_from(rsp_based);
 	/* A leaf may have popped its return address; a caller may not. */
 	EXPECT(STOP_bad_frame, {rsp_based, FRAME_EXACT}, {rbp_based + 1, 0});
+	static const uint8_t no_call[8] = {0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90};
+
+	home.code = no_call;
 	const uint64_t rbps[] = {SP - 16, SP - 0x800, 0, 0xdeadbeef, (uint64_t)-16, SP + 1, SP + 0x104};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rbps); i++) {
@@ -615,6 +621,24 @@ static void cfa_not_above(void **state)
 		walk_from(rbp_based);
 		EXPECT(STOP_bad_frame, {rbp_based, FRAME_EXACT});
 	}
+	home.code = NULL;
+}
+
+static void another_stack_below(void **state)
+{
+	(void)state;
+	uint64_t switching = add_function(rule_saving_rbp(DWARF_RBP, 16));
+	uint64_t caller = add_function(rule_of_register(DWARF_RSP, 16));
+	uint64_t root = add_function_of(RULE_ROOT);
+	uint64_t other = SP - 0x1000;
+
+	finish_text();
+	home_put(other, 0x1234);
+	home_put(other + 8, caller + 1);
+	home_put(other + 16 + 8, root + 1);
+	scene.walk.regs[DWARF_RBP] = other;
+	walk_from(switching);
+	EXPECT(STOP_complete, {switching, FRAME_EXACT}, {caller + 1, 0}, {root + 1, 0});
 }
 
 static void misaligned_rsp(void **state)
@@ -657,6 +681,7 @@ int main(void)
 		SCENE(table_pending),
 		SCENE(no_mapping),
 		SCENE(cfa_not_above),
+		SCENE(another_stack_below),
 		SCENE(misaligned_rsp),
 	};
 
