@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * unwind_patches.c - finds signal trampolines and the entry point.
+ * unwind_patches.c - finds signal trampolines, the ends of contexts and the entry point.
  *
  * A signal handler returns to code of fixed bytes, "mov $15,%rax; syscall" (rt_sigreturn), at which rsp points at
  * what the kernel saved, whoever wrote the code and whatever was said about it. A return address is looked up one byte
@@ -25,12 +25,15 @@ enum {
 	ENTRY_MAX_BYTES = 256, /* of an entry point that no function covers */
 	ENTRY_PROLOGUE_BYTES = 16,
 	TRAMPOLINES_MAX = 1 << 16, /* libc has one; a file full of them would take more memory than its rows */
-	PADDING_MAX_BYTES = 3, /* of padding that are looked at */
+	CONTEXT_END_BYTES = 26,    /* up to the end of its last call */
 };
 
 /* mov $15,%rax or mov $15,%eax; syscall. libcs have the first, others what their assembler chose. */
 static const uint8_t TRAMPOLINE[] = {0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05};
 static const uint8_t TRAMPOLINE_SHORT[] = {0xb8, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05};
+/* mov %rbx,%rsp; mov (%rsp),%rdi; test %rdi,%rdi; je: where glibc's makecontext lets a context return to. */
+static const uint8_t CONTEXT_END[] = {0x48, 0x89, 0xdc, 0x48, 0x8b, 0x3c, 0x24, 0x48, 0x85, 0xff, 0x74};
+static const uint8_t ENDBR[] = {0xf3, 0x0f, 0x1e, 0xfa};
 static const uint8_t MOV_RSP_RDI[] = {0x48, 0x89, 0xe7};
 
 static void add_patch(struct rule_patches *patches, uint64_t start, uint64_t end, uint32_t rule)
@@ -66,8 +69,7 @@ static void scan_piece(const uint8_t *code, size_t size, uint64_t base, const ui
 	const uint8_t *end = code + size;
 	const uint8_t *found = code;
 
-	while (patches->list.nr < TRAMPOLINES_MAX &&
-	       (found = memmem(found, (size_t)(end - found), form, form_size))) {
+	while (patches->list.nr < TRAMPOLINES_MAX && (found = memmem(found, (size_t)(end - found), form, form_size))) {
 		uint64_t start = base + (uint64_t)(found - code);
 
 		found += form_size;
@@ -76,10 +78,33 @@ static void scan_piece(const uint8_t *code, size_t size, uint64_t base, const ui
 	}
 }
 
+/*
+ * Adds the places at which glibc's contexts end. Nobody called a context's function: its return address is the first
+ * byte of code that goes on with another context or exits, and what stands above it is no stack frame, whatever the
+ * call-frame information says.
+ */
+static void scan_context_ends(const uint8_t *code, size_t size, uint64_t base, struct rule_patches *patches)
+{
+	const uint8_t *end = code + size;
+	const uint8_t *found = code;
+
+	while (patches->list.nr < TRAMPOLINES_MAX &&
+	       (found = memmem(found, (size_t)(end - found), CONTEXT_END, sizeof(CONTEXT_END)))) {
+		size_t place = (size_t)(found - code);
+		uint64_t start = base + place;
+		uint64_t first = start;
+
+		if (place >= sizeof(ENDBR) && memcmp(found - sizeof(ENDBR), ENDBR, sizeof(ENDBR)) == 0)
+			first -= sizeof(ENDBR);
+		add_patch(patches, first ? first - 1 : 0, start + CONTEXT_END_BYTES, RULE_ROOT);
+		found += sizeof(CONTEXT_END);
+	}
+}
+
 static int find_trampolines(const struct object *object, const struct object_segment *segment, uint64_t base,
 			    struct rule_patches *patches)
 {
-	const size_t overlap = sizeof(TRAMPOLINE) - 1 + PADDING_MAX_BYTES;
+	const size_t overlap = sizeof(ENDBR) + sizeof(CONTEXT_END);
 	_cleanup_free_ uint8_t *chunk = NULL;
 
 	if (!segment->file_size)
@@ -94,6 +119,7 @@ static int find_trampolines(const struct object *object, const struct object_seg
 			return err;
 		scan_piece(chunk, size, base + at, TRAMPOLINE, sizeof(TRAMPOLINE), patches);
 		scan_piece(chunk, size, base + at, TRAMPOLINE_SHORT, sizeof(TRAMPOLINE_SHORT), patches);
+		scan_context_ends(chunk, size, base + at, patches);
 		if (size == rest)
 			break;
 	}

@@ -405,6 +405,35 @@ static void trampolines_side_by_side(void **state)
 	image_destroy(&image);
 }
 
+/* What glibc's makecontext returns to, without and with the landing pad of indirect branches before it. */
+static void ends_of_contexts(void **state)
+{
+	static const uint8_t code[] = {0x48, 0x89, 0xdc, 0x48, 0x8b, 0x3c, 0x24, 0x48, 0x85, 0xff, 0x74, 0x08, 0xe8,
+				       0x00, 0x00, 0x00, 0x00, 0x48, 0x89, 0xc7, 0xe8, 0x00, 0x00, 0x00, 0x00, 0xf4};
+	static const uint8_t endbr[] = {0xf3, 0x0f, 0x1e, 0xfa};
+	const uint64_t plain = IMAGE_CODE + 0x40, padded = FUNCTION + 0x210;
+	struct cfi_image cfi = two_functions();
+	struct elf_image image = image_create(IMAGE_SIZE);
+
+	(void)state;
+	memcpy(image.bytes + plain, code, sizeof(code));
+	memcpy(image.bytes + padded, code, sizeof(code));
+	memcpy(image.bytes + padded - sizeof(endbr), endbr, sizeof(endbr));
+	image_add_eh_frame(&image, &cfi);
+	struct unwind_table *table = compile_image(&image);
+
+	check_kind(table, plain - 2, CFA_NONE);
+	for (uint64_t at = plain - 1; at < plain + sizeof(code); at++)
+		check_kind(table, at, CFA_ROOT);
+	check_kind(table, plain + sizeof(code), CFA_NONE);
+	check_rule(table, padded - 6, usual_rule(DWARF_RSP, 8));
+	for (uint64_t at = padded - 5; at < padded + sizeof(code); at++)
+		check_kind(table, at, CFA_ROOT);
+	check_rule(table, padded + sizeof(code), usual_rule(DWARF_RSP, 8));
+	unwind_table_destroy(table);
+	image_destroy(&image);
+}
+
 /* The first byte of the code has none before it; bytes that aren't executable don't count. */
 static void trampolines_at_the_edge(void **state)
 {
@@ -549,6 +578,7 @@ int main(void)
 		cmocka_unit_test(debug_frame_beside_eh_frame),
 		cmocka_unit_test(debug_frame_of_debug_file),
 		cmocka_unit_test(trampolines),
+		cmocka_unit_test(ends_of_contexts),
 		cmocka_unit_test(trampolines_at_the_edge),
 		cmocka_unit_test(trampolines_side_by_side),
 		cmocka_unit_test(trampolines_in_large_code),
