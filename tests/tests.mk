@@ -132,7 +132,7 @@ $(W)/shares-no-sections: $(W)/shares-stripped
 workloads: $(WORKLOADS) $(EXECS) $(PLUGINS) $(SHARES) $(DEPTHS) $(addprefix $(W)/,names bits32) \
 	$(addprefix $(W)/shares-,clang frame-pointer stripped debuglink minidebug no-sections)
 
-include tests/workloads/shapes.mk tests/workloads/languages.mk
+include $(addprefix tests/workloads/,shapes.mk languages.mk kinds.mk)
 
 # --- running --------------------------------------------------------------------------------------------------------
 
