@@ -13,7 +13,7 @@
  *   - readelf prints "u" both for "undefined" and for "never mentioned"; for rbp the second means unchanged.
  *   - Functions with the signal flag are RULE_SIGNAL whatever their instructions say, and so is the trampoline's code
  *     where no function or one without the flag describes it: the code is looked at.
- *   - The function that holds the entry point is RULE_ROOT.
+ *   - The function that holds the entry point is RULE_ROOT, and so is the code that glibc's contexts return to.
  *   - Where functions overlap, a row counts only where its function is the one that holds.
  *   - What a rule can't express is RULE_UNSUPPORTED, and only that: values that are too large, expressions of other
  *     shapes, a caller's rsp that isn't the CFA.
@@ -48,6 +48,7 @@ struct tally {
 	atomic_ulong signals;
 	atomic_ulong entries;
 	atomic_ulong trampolines;
+	atomic_ulong context_ends;
 	atomic_ulong overlapped;
 	atomic_ulong outside;
 	atomic_ulong gaps;
@@ -180,6 +181,18 @@ static bool is_trampoline(const struct comparison *comparison, uint64_t file_add
 	       is_in_code_bytes(comparison, file_addr, brief, sizeof(brief));
 }
 
+/* A place within the code that glibc's contexts return to (26 bytes, maybe behind a landing pad), or one byte before.
+ */
+static bool is_context_end(const struct comparison *comparison, uint64_t file_addr)
+{
+	static const uint8_t first[] = {0x48, 0x89, 0xdc, 0x48, 0x8b, 0x3c, 0x24, 0x48, 0x85, 0xff, 0x74};
+
+	return is_in_code_bytes(comparison, file_addr, first, sizeof(first)) ||
+	       is_in_code_bytes(comparison, file_addr + 4, first, sizeof(first)) ||
+	       is_in_code_bytes(comparison, file_addr - sizeof(first), first, sizeof(first)) ||
+	       is_in_code_bytes(comparison, file_addr - 15, first, sizeof(first));
+}
+
 /* Whether another function is the one that holds at a place of this one. */
 static bool is_overlapped(const struct comparison *comparison, const struct readelf_fde *fde, uint64_t file_addr)
 {
@@ -207,6 +220,10 @@ static bool is_patched(const struct comparison *comparison, const struct readelf
 	}
 	if (rule->cfa == CFA_SIGNAL && is_trampoline(comparison, file_addr)) {
 		comparison->tally->trampolines++;
+		return true;
+	}
+	if (rule->cfa == CFA_ROOT && is_context_end(comparison, file_addr)) {
+		comparison->tally->context_ends++;
 		return true;
 	}
 	return false;
@@ -280,7 +297,8 @@ static void compare_gaps(struct comparison *comparison)
 			continue;
 		const struct unwind_rule *rule = table_rule(comparison, reached);
 		bool patched = (rule->cfa == CFA_ROOT && reached == comparison->info->entry_addr) ||
-			       (rule->cfa == CFA_SIGNAL && is_trampoline(comparison, reached));
+			       (rule->cfa == CFA_SIGNAL && is_trampoline(comparison, reached)) ||
+			       (rule->cfa == CFA_ROOT && is_context_end(comparison, reached));
 
 		comparison->tally->gaps++;
 		if (rule->cfa == CFA_NONE || patched)
@@ -423,8 +441,11 @@ int main(int argc, char **argv)
 	time_t start = time(NULL);
 	bool finished = run_workers(tally, nr_workers);
 
-	printf("of the rows: %lu unsupported, %lu signal; places: %lu entry point, %lu trampoline, %lu overlapped\n",
-	       tally->unsupported, tally->signals, tally->entries, tally->trampolines, tally->overlapped);
+	printf("of the rows: %lu unsupported, %lu signal; places: %lu entry point, %lu trampoline, %lu end of "
+	       "contexts, "
+	       "%lu overlapped\n",
+	       tally->unsupported, tally->signals, tally->entries, tally->trampolines, tally->context_ends,
+	       tally->overlapped);
 	printf("%lu gaps, %lu functions outside of the code; %ld s\n", tally->gaps, tally->outside,
 	       (long)(time(NULL) - start));
 	printf("files: %lu without call-frame information, %lu failed; left out: %lu of the same build, %lu too "
