@@ -209,7 +209,12 @@ static void name_the_rest(struct naming *naming, const struct wanted *batch, siz
 	const struct module *file = &naming->modules->list.data[batch[0].module];
 	struct reader_file reader_file = {.fd = file->fd, .path = file->path};
 	_cleanup_free_ uint64_t *starts = memory_new_array(uint64_t, nr);
+	size_t nr_nameless = 0;
 
+	for (size_t i = 0; i < nr; i++)
+		nr_nameless += naming->locations.data[batch[i].frame] == NO_LOCATION;
+	if (!nr_nameless)
+		return;
 	if (file->is_elf && reader_function_starts(naming->reader, &reader_file, addrs, nr, starts))
 		memset(starts, 0, nr * sizeof(*starts));
 	for (size_t i = 0; i < nr; i++)

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -253,8 +254,9 @@ static struct programs_config programs_config_of(const struct session *session, 
 }
 
 /* Starts on the unwind tables, which take about as long as loading the programs. */
-static void prepare_tables(struct session *session)
+static void *prepare_tables(void *context)
 {
+	struct session *session = context;
 	const struct session_config *config = &session->config;
 
 	for (size_t i = 0; i < config->nr_pids; i++)
@@ -263,6 +265,24 @@ static void prepare_tables(struct session *session)
 		processes_prepare(&session->processes, (uint32_t)config->tids[i]);
 	if (config->command_path)
 		processes_prepare_executable(&session->processes, config->command_path);
+	return NULL;
+}
+
+/*
+ * Loads the programs while the files of the targets are looked at. Each file is asked about in another process, so that
+ * mostly waits; neither side knows of the other's data.
+ */
+static int load_and_prepare(struct session *session, const struct programs_config *config, struct problem *problem)
+{
+	pthread_t thread;
+	bool is_threaded = pthread_create(&thread, NULL, prepare_tables, session) == 0;
+	int error = programs_create(config, &session->programs, problem);
+
+	if (is_threaded)
+		pthread_join(thread, NULL);
+	else
+		prepare_tables(session);
+	return error;
 }
 
 static int set_up(struct session *session, struct problem *problem)
@@ -276,9 +296,8 @@ static int set_up(struct session *session, struct problem *problem)
 	processes_init(&session->processes, &session->modules, session->tables);
 	if (got != sizeof(seed))
 		return problem_set(problem, -EIO, "cannot get random numbers (%s)", strerror(errno));
-	prepare_tables(session);
 	struct programs_config config = programs_config_of(session, &seed);
-	int error = programs_create(&config, &session->programs, problem);
+	int error = load_and_prepare(session, &config, problem);
 
 	if (error)
 		return error;
@@ -536,7 +555,9 @@ int session_finish(struct session *session, struct profile **ret, struct problem
 	drain_rest(session);
 	/* A table that comes now is of no use, and its reader's failures can be looked at. */
 	tables_stop(session->tables);
+	reader_release(session->tables_reader);
 	*ret = build_profile(session, &naming);
+	reader_release(session->reader);
 
 	tell_failures(session);
 	struct report_input input = {

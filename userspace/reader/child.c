@@ -61,26 +61,23 @@ static bool is_gone(const struct child *child, int wait_ms, int *status_ret)
 	return waitpid(child->pid, status_ret, WNOHANG) == child->pid;
 }
 
-/* Whether it went by itself when nobody talked to it any more: it then takes its opener along. */
-static bool dismiss(struct child *child)
+void child_dismiss(struct child *child)
 {
-	int status;
-
-	if (!child->pid || !child->greeted)
-		return false;
+	/* One that has not greeted yet may be anything, and is killed. */
+	if (!child->greeted)
+		return;
 	close_fd(&child->reader_socket);
 	close_fd(&child->opener_socket);
-	if (!is_gone(child, END_WAIT_MS, &status))
-		return false;
-	child->pid = 0;
-	return true;
 }
 
 void child_deinit(struct child *child)
 {
 	int status;
 
-	dismiss(child);
+	child_dismiss(child);
+	/* It takes its opener along. */
+	if (child->pid && child->greeted && is_gone(child, END_WAIT_MS, &status))
+		child->pid = 0;
 	child_end(child, &status);
 	vector_free(&child->left_behind);
 }

@@ -24,6 +24,10 @@ struct child {
 };
 
 void child_init(struct child *child);
+
+/* Says that nothing more will come, so that it begins to end by itself; child_deinit waits for that. */
+void child_dismiss(struct child *child);
+
 /* Ends it, if there is one. */
 void child_deinit(struct child *child);
 

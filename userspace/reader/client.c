@@ -107,6 +107,12 @@ void client_cancel(struct client *client)
 	eventfd_write(client->cancel_fd, 1);
 }
 
+void client_release(struct client *client)
+{
+	client_cancel(client);
+	child_dismiss(&client->child);
+}
+
 const struct reader_failure *client_failures(const struct client *client, size_t *nr_ret)
 {
 	*nr_ret = client->failures.nr;

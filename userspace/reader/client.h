@@ -19,6 +19,9 @@ void client_destroy(struct client *client);
 /* From any thread: the question at hand and all later ones end with -ECANCELED. */
 void client_cancel(struct client *client);
 
+/* No more questions: the process begins to end. */
+void client_release(struct client *client);
+
 int client_open(struct client *client, const char *path);
 int client_info(struct client *client, const struct reader_file *file, struct object_info *ret);
 int client_table(struct client *client, const struct reader_file *file, struct unwind_table **ret);

@@ -51,6 +51,12 @@ void reader_cancel(struct reader *reader)
 		client_cancel(reader->client);
 }
 
+void reader_release(struct reader *reader)
+{
+	if (reader->client)
+		client_release(reader->client);
+}
+
 bool reader_lost(int error)
 {
 	return error == -EPIPE || error == -ETIMEDOUT || error == -EPROTO || error == -EUSERS;

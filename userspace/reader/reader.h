@@ -44,6 +44,9 @@ void reader_destroy(struct reader *reader);
 /* From any thread: the question at hand and all later ones end at once, with -ECANCELED. */
 void reader_cancel(struct reader *reader);
 
+/* Nothing more will be asked: its process ends while the caller goes on. Kernel symbols and failures stay. */
+void reader_release(struct reader *reader);
+
 /* Whether an error of a question says that the process was lost, not what the file is like. */
 bool reader_lost(int error);
 
