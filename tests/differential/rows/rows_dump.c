@@ -43,6 +43,8 @@ static void print_value(uint8_t kind, uint8_t reg, int16_t offset)
 	case VALUE_UNDEFINED:
 		printf(" undefined");
 		return;
+	case NR_VALUES:
+		return;
 	}
 }
 
@@ -73,6 +75,14 @@ static void print_rule(const struct unwind_rule *rule)
 		break;
 	case CFA_PLT:
 		printf("plt%d", rule->cfa_offset);
+		break;
+	case CFA_STACK_TOP:
+		puts("stack top");
+		return;
+	case CFA_GOROUTINE:
+		puts("goroutine");
+		return;
+	case NR_CFAS:
 		break;
 	}
 	printf("  rbp");
