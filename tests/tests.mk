@@ -79,6 +79,10 @@ $(W)/names: tests/workloads/names.cc tests/workloads/work.h tests/tests.mk
 	$(call say,CXX)
 	$(Q)mkdir -p $(@D) && $(CXX) $(filter-out -std=gnu11 -D_GNU_SOURCE,$(WORKLOAD_CFLAGS)) -D_GNU_SOURCE $< -o $@
 
+$(O)/tests/replay/exceptions: tests/replay/exceptions.cc
+	$(call say,CXX)
+	$(Q)mkdir -p $(@D) && $(CXX) $(filter-out -std=gnu11 -D_GNU_SOURCE,$(WORKLOAD_CFLAGS)) -D_GNU_SOURCE $< -o $@ -lpthread
+
 # A 32-bit process needs neither a 32-bit libc nor its headers.
 $(W)/bits32: tests/workloads/bits32.c tests/tests.mk
 	$(call say,CC)
@@ -167,7 +171,7 @@ $(B)/compile_tables: tests/bench/compile_tables.c $(O)/libebprof.a | $(SHARED_HE
 	$(Q)mkdir -p $(@D) && $(CC) $(BASE_CFLAGS) $(CFLAGS) $(TEST_CFLAGS) $< $(O)/libebprof.a $(LIBS) -o $@
 
 BENCHES := stacks totals startup tables cost
-bench: $(O)/ebprof workloads test-programs $(B)/get_stack $(B)/compile_tables
+bench: $(O)/ebprof workloads test-programs $(O)/tests/replay/exceptions $(B)/get_stack $(B)/compile_tables
 	$(Q)for bench in $(BENCHES); do EBPROF_BUILD=$(abspath $(O)) PYTHONDONTWRITEBYTECODE=1 \
 		$(PYTHON) tests/bench/$$bench.py || exit 1; done
 

@@ -3,7 +3,7 @@
 OpenTelemetry's profiler, which walks without them too.
 
     cost.py [--only warm|mixed|cold] [--depth FRAMES,...] [--rounds N] [--seconds N] [--memory KIB]
-            [--spread] [--build NAME=FOLDER]... [--programs]
+            [--spread] [--build NAME=FOLDER]... [--together] [--programs]
 
 One program calls itself FRAMES deep, built without frame pointers and, for bpf_get_stack(), with them. It is pinned to
 one CPU at the highest priority, so that hardly anything else is sampled there. The kernel adds up the run time of each
@@ -21,8 +21,11 @@ In a round every rival takes its turn, so a disturbance of the machine hits all 
 rounds, the range in brackets. The ratio is the median of the rounds' own ratios. Goals: 0.35 times OpenTelemetry's and,
 at 30 frames, 1.2 times (warm) or 2 times (cold) bpf_get_stack()'s.
 
---build adds other builds of ebprof, to compare variants of the walker: `cost.py --only cold --depth 30 --build
-base=../main/build` takes about three minutes. --programs takes real programs in place of the ladder of calls.
+--build adds other builds of ebprof, to compare variants of the walker. --together lets all tools but OpenTelemetry's
+sample one and the same process at the same time, with frame pointers for bpf_get_stack() and call-frame information for
+ebprof: differences of some percent show within a minute on a busy machine, as in `cost.py --together --only cold --depth
+30 --build base=FOLDER`. Absolute times are lower then, since one tick warms kernel code for the next. --programs takes
+real programs in place of the ladder of calls.
 """
 
 import argparse
@@ -56,11 +59,13 @@ class Cost:
         self.run_time_ns, self.runs, self.samples, self.frames = run_time_ns, runs, samples, frames
 
     def per_sample(self, other_ns):
+        if not self.samples:
+            return float("nan")
         return (self.run_time_ns - other_ns * (self.runs - self.samples)) / self.samples
 
     @property
     def depth(self):
-        return self.frames / self.samples
+        return self.frames / self.samples if self.samples else 0
 
 
 class Ebprof:
@@ -69,21 +74,36 @@ class Ebprof:
     def __init__(self, path):
         self.path = path
 
-    def measure(self, pid, rate, seconds):
+    @contextlib.contextmanager
+    def recording(self, pid, rate):
+        """Samples a process; yields what gives the cost so far and ends it."""
         with tempfile.TemporaryDirectory(prefix="ebprof-bench-") as folder:
-            process = subprocess.Popen(["nice", "-n", "-20", self.path, "record", "-q", "-F", str(rate), "-o", "/dev/null", "--stats",
-                                        f"{folder}/stats.json", "-p", str(pid)])
-            if not await_runs(process):
-                raise RuntimeError(f"{self.path} did not begin")
+            process = subprocess.Popen(["nice", "-n", "-20", self.path, "record", "-q", "-F", str(rate), "-o",
+                                        "/dev/null", "--stats", f"{folder}/stats.json", "-p", str(pid)])
+
+            def finish():
+                # The program counts on while it is asked: what is read here is scaled to the whole below.
+                run_time_ns, runs = perf_event_times(process.pid)
+                process.send_signal(signal.SIGINT)
+                process.wait()
+                with open(f"{folder}/stats.json") as file:
+                    stats = json.load(file)
+                share = runs / stats["runs"] if stats["runs"] else 0
+                return Cost(run_time_ns, runs, stats["samples"] * share, stats["counters"]["user_frames"] * share)
+
+            try:
+                if not await_runs(process):
+                    raise RuntimeError(f"{self.path} did not begin")
+                yield finish
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+
+    def measure(self, pid, rate, seconds):
+        with self.recording(pid, rate) as finish:
             time.sleep(seconds)
-            # The program counts on while it is asked: what is read here is scaled to the whole below.
-            run_time_ns, runs = perf_event_times(process.pid)
-            process.send_signal(signal.SIGINT)
-            process.wait()
-            with open(f"{folder}/stats.json") as file:
-                stats = json.load(file)
-        share = runs / stats["runs"] if stats["runs"] else 0
-        return Cost(run_time_ns, runs, stats["samples"] * share, stats["counters"]["user_frames"] * share)
+            return finish()
 
     def begin(self, rate):
         return contextlib.nullcontext(self.measure)
@@ -92,11 +112,29 @@ class Ebprof:
 class GetStack:
     needs_frame_pointers = True
 
+    @contextlib.contextmanager
+    def recording(self, pid, rate):
+        """As Ebprof.recording()."""
+        process = subprocess.Popen(["nice", "-n", "-20", GET_STACK, str(pid), str(rate)], text=True,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+        def finish():
+            text, _ = process.communicate("")
+            said = {name: int(value) for name, value in re.findall(r"^(\w+) (\d+)$", text, re.MULTILINE)}
+            return Cost(said["run_time_ns"], said["runs"], said["samples"], said["frames"])
+
+        try:
+            if not await_runs(process):
+                raise RuntimeError(f"{GET_STACK} did not begin")
+            yield finish
+        finally:
+            process.kill()
+            process.wait()
+
     def measure(self, pid, rate, seconds):
-        done = subprocess.run(["nice", "-n", "-20", GET_STACK, str(pid), str(rate), str(seconds)], text=True, check=True,
-                              stdout=subprocess.PIPE)
-        said = {name: int(value) for name, value in re.findall(r"^(\w+) (\d+)$", done.stdout, re.MULTILINE)}
-        return Cost(said["run_time_ns"], said["runs"], said["samples"], said["frames"])
+        with self.recording(pid, rate) as finish:
+            time.sleep(seconds)
+            return finish()
 
     def begin(self, rate):
         return contextlib.nullcontext(self.measure)
@@ -156,6 +194,29 @@ def measure_ladder(tools, setting, arguments):
     return found, others
 
 
+def measure_together(tools, setting, arguments):
+    """As measure_ladder(), of one process that all tools sample at the same time."""
+    rate, has_memory = SETTINGS[setting]
+    seconds = arguments.seconds * (4 if rate < 1000 else 1)
+
+    def measure(target):
+        with contextlib.ExitStack() as stack:
+            finishes = {name: stack.enter_context(tool.recording(target.pid, rate)) for name, tool in tools.items()}
+            time.sleep(seconds)
+            return {name: finish() for name, finish in finishes.items()}
+
+    with started("sleeper", 600) as target:
+        others = {name: cost.run_time_ns / cost.runs for name, cost in measure(target).items()}
+    workload = os.path.join(WORKLOADS, "depth-spread-frame-pointer" if arguments.spread else "depth-frame-pointer")
+    found = {}
+    for _ in range(arguments.rounds):
+        for frames in arguments.depth:
+            with pinned(workload, 600, frames, arguments.memory if has_memory else 0) as target:
+                for name, cost in measure(target).items():
+                    found.setdefault((name, frames), []).append((cost.per_sample(others[name]), cost.depth))
+    return found, others
+
+
 def with_range(values, digits=0):
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
 
@@ -183,7 +244,7 @@ def print_ladder(setting, tools, found, others, arguments):
             cells = found[name, frames]
             ns, depth = [cell[0] for cell in cells], statistics.median(cell[1] for cell in cells)
             goal = GOALS.get(name, {}).get(setting) if name == "OpenTelemetry" or frames == 30 else None
-            rows.append([name, frames, f"{depth:.0f}", with_range(ns), f"{statistics.median(ns) / depth:.0f}",
+            rows.append([name, frames, f"{depth:.0f}", with_range(ns), f"{statistics.median(ns) / depth:.0f}" if depth else "-",
                          "" if name == "ebprof" else ratio_cell(ours, cells, goal)])
     print_table(f"{setting}: {rate} Hz, working set {arguments.memory >> 10 if has_memory else 0} MiB: BPF run time per "
                 f"sample, median (range) of {arguments.rounds} rounds",
@@ -246,7 +307,9 @@ def choose_tools(arguments):
         tools[name] = Ebprof(os.path.join(folder, "ebprof"))
     if not arguments.programs:
         tools["bpf_get_stack"] = GetStack()
-    if otel.OTEL:
+    if arguments.together:
+        pass
+    elif otel.OTEL:
         tools["OpenTelemetry"] = OpenTelemetry()
     else:
         print(f"OpenTelemetry: {otel.NOT_MEASURED}")
@@ -266,6 +329,7 @@ def main():
     parser.add_argument("--spread", action="store_true")
     parser.add_argument("--build", action="append", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--without", default="", help="rivals to leave out, with commas")
+    parser.add_argument("--together", action="store_true")
     parser.add_argument("--programs", action="store_true")
     arguments = parser.parse_args()
     tools = choose_tools(arguments)
@@ -274,7 +338,8 @@ def main():
             measure_programs(tools, arguments)
             return
         for setting in [arguments.only] if arguments.only else SETTINGS:
-            found, others = measure_ladder(tools, setting, arguments)
+            measure = measure_together if arguments.together else measure_ladder
+            found, others = measure(tools, setting, arguments)
             print_ladder(setting, tools, found, others, arguments)
 
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * get_stack PID HZ SECONDS - samples a process with get_stack.bpf.c on one clock per CPU, as ebprof does, and prints
- * "samples N", "frames N" (user frames in all), "runs N" and "run_time_ns N" of the program. kernel.bpf_stats_enabled
- * has to be 1.
+ * get_stack PID HZ - samples a process with get_stack.bpf.c on one clock per CPU, as ebprof does, until standard input
+ * ends, and prints "samples N", "frames N" (user frames in all), "runs N" and "run_time_ns N" of the program.
+ * kernel.bpf_stats_enabled has to be 1.
  */
 #include <linux/perf_event.h>
 #include <stdio.h>
@@ -46,7 +46,7 @@ int main(int argc, char **argv)
 	__u32 size = sizeof(info);
 	struct get_stack_bpf *skeleton;
 
-	if (argc != 4)
+	if (argc != 3)
 		return 2;
 	skeleton = get_stack_bpf__open();
 	if (!skeleton)
@@ -54,7 +54,8 @@ int main(int argc, char **argv)
 	skeleton->rodata->target = (__u32)atoi(argv[1]);
 	if (get_stack_bpf__load(skeleton) || attach_clocks(skeleton, strtoul(argv[2], NULL, 10)))
 		return 2;
-	usleep((useconds_t)(atof(argv[3]) * 1e6));
+	while (getchar() != EOF)
+		;
 	if (bpf_obj_get_info_by_fd(bpf_program__fd(skeleton->progs.take_stack), &info, &size))
 		return 2;
 	printf("samples %llu\nframes %llu\nruns %llu\nrun_time_ns %llu\n", (unsigned long long)skeleton->bss->samples,

@@ -245,7 +245,7 @@ class Work:
 
     def shell(self, command, times_per_second):
         """Many short processes."""
-        return ["/bin/bash", "-c", f"for ((i = 0; i < {int(times_per_second * self.seconds)}; i++)); do {command}; done"]
+        return ["/bin/bash", "-c", f"for ((i = 0; i < {max(1, round(times_per_second * self.seconds))}; i++)); do {command}; done"]
 
     def video(self, name, *encoder, frames_per_second):
         """A video with the machine's own encoder."""
@@ -301,7 +301,7 @@ TABLE = [
     Row("bash", "/bin/bash", "bash", lambda w: [
         "/bin/bash", w.script("program.sh", BASH_PROGRAM.format(seconds=max(1, round(w.seconds))))]),
     Row("xz -T2", "xz", "xz-utils", lambda w: ["xz", "-T2", "--block-size=1MiB", "-9", "-k", "-c", w.text(0.83)]),
-    Row("gzip -9", "gzip", "gzip", lambda w: ["gzip", "-9", "-c", w.text(4)]),
+    Row("gzip -9", "gzip", "gzip", lambda w: ["gzip", "-9", "-c", w.text(12)]),
     Row("zstd -15", "zstd", "zstd", lambda w: ["zstd", "-q", "-15", "-c", w.text(2)]),
     Row("bzip2", "bzip2", "bzip2", lambda w: ["bzip2", "-c", w.text(8)]),
     Row("openssl speed", "openssl", "openssl", lambda w: [
@@ -323,26 +323,27 @@ TABLE = [
     Row("java", "java javac", "openjdk-17-jdk-headless", lambda w: [
         "java", "-cp", w.folder, w.built("javac", w.program("Program.java", JAVA_PROGRAM), name="") and "Program"]),
     Row("javac", "javac", "openjdk-17-jdk-headless", lambda w: w.shell(
-        f"javac -d {w.folder} {w.program('Program.java', JAVA_PROGRAM)}", 0.5)),
+        f"javac -d {w.folder} {w.program('Program.java', JAVA_PROGRAM)}", 1)),
     Row("Go program", "go", "golang-go", lambda w: [
         w.built("go", "build", "-o", "program", w.program("program.go", GO_PROGRAM), name="program")]),
     Row("go build", "go", "golang-go", lambda w: [
-        "env", f"GOCACHE={w.path('empty')}", "GO111MODULE=auto", "go", "build", "-o", "/dev/null",
-        w.program("program.go", GO_PROGRAM)]),
+        "env", f"GOCACHE={w.path('empty')}", "go", "build", "runtime"]),
     Row("rustc -O", "rustc", "rustc", lambda w: [
         "rustc", "-O", "-C", "codegen-units=2", "-o", w.path("program"), w.program("program.rs", RUST_PROGRAM)]),
     Row("Rust program", "rustc", "rustc", lambda w: [
         w.built("rustc", "-O", w.program("program.rs", RUST_PROGRAM), name="program")]),
     Row("clang -O2", "clang", "clang", lambda w: ["clang", "-O2", "-c", w.c_file(80), "-o", w.path("large.o")]),
     Row("gdb -batch", "gdb", "gdb", lambda w: w.shell(
-        f"gdb -nx -batch -ex 'info types s' -ex 'info functions a' -ex 'info scope main' {EBPROF}", 0.5)),
+        f"gdb -nx -batch -ex 'info types s' -ex 'info functions a' -ex 'info scope main' {EBPROF}", 1)),
     Row("git gc", "git", "git", lambda w: ["git", "-C", w.git(1500), "gc", "-q", "--aggressive", "--prune=now"]),
-    Row("git log", "git", "git", lambda w: ["git", "-C", w.git(1100), "log", "-M", "--stat", "-S", "line 7"]),
-    Row("awk", "awk", "mawk", lambda w: ["awk", AWK_PROGRAM, w.text(4)]),
+    Row("git log", "git", "git", lambda w: ["git", "-C", w.git(10000), "log", "-M", "--stat", "-S", "line 7"]),
+    Row("awk", "awk", "mawk", lambda w: ["awk", AWK_PROGRAM, w.text(0.8)]),
     Row("sort", "sort", "coreutils", lambda w: [
         "sort", "--parallel=2", "-k3,3", "-k2", "-S", "64M", w.script("lines", "\n".join(
-            " ".join(random.Random(i).choices("abcdefgh", k=6)) for i in range(int(90000 * w.seconds))))]),
-    Row("grep -E", "grep", "grep", lambda w: ["grep", "-cE", r"(t[a-z]+n) .*[aeiou]{3}.* \1", w.text(1)]),
+            " ".join(random.Random(i).choices("abcdefgh", k=6)) for i in range(int(300000 * w.seconds))))]),
+    # Into a file: grep stops at the first match when its output is /dev/null.
+    Row("grep -E", "grep", "grep", lambda w: [
+        "/bin/sh", "-c", f"exec grep -E '(t[a-z]+n) .*[aeiou]{{3}}.* \\1' {w.text(3)} >{w.path('found')}"]),
     Row("jq", "jq", "jq", lambda w: [
         "jq", "-n", f"[range({int(60000 * w.seconds)}) | {{a: ., b: (. * 7919 % 1009 | tostring)}}] | group_by(.b) | "
         "map({key: .[0].b, value: (map(.a) | add)}) | from_entries | length"]),
