@@ -271,8 +271,8 @@ static int take_frame(Dwfl_Frame *state, void *context)
 	if (nr >= WITNESS_FRAMES_MAX || !dwfl_frame_pc(state, &pc, NULL))
 		return DWARF_CB_ABORT;
 	/*
-	 * libdwfl's own "is activation" is not used: it is set for the signal trampoline as well, which libdwfl itself
-	 * looks up like any caller.
+	 * libdwfl's own "is activation" is not used: it says of the trampoline that it is exact, and yet libdwfl looks
+	 * it up like any caller, which is what has to be known of its place.
 	 */
 	bool is_exact = nr == 0 || place_of_frame(witness, nr - 1).is_signal;
 	struct witness_frame *frame = vector_push(&chain->frames);
@@ -280,6 +280,8 @@ static int take_frame(Dwfl_Frame *state, void *context)
 	frame->pc = pc;
 	frame->is_exact = is_exact;
 	frame->has_cfi = place_of_frame(witness, nr).has_cfi;
+	/* A trampoline was not called from the byte before: it bears its own name. */
+	frame->is_exact |= place_of_frame(witness, nr).is_signal;
 	witness->failed_read = 0;
 	return DWARF_CB_OK;
 }
