@@ -2,7 +2,7 @@
 # Workloads for kinds of processes and files (tests/system/kinds_*_test.py). Included by tests.mk, whose variables it
 # uses; what needs a package that not everybody has is built where it is there.
 
-KINDS := $(addprefix $(W)/,kind_stacks)
+KINDS := $(addprefix $(W)/,kind_stacks kind_memfd)
 $(KINDS): $(W)/%: tests/workloads/%.c tests/workloads/work.h tests/workloads/kinds.mk
 	$(call say,CC)
 	$(Q)mkdir -p $(@D) && $(CC) $(WORKLOAD_CFLAGS) $< -o $@ -lpthread -ldl
@@ -13,5 +13,50 @@ $(W)/kind_coroutines: tests/workloads/kind_coroutines.cc tests/workloads/work.h 
 	$(Q)mkdir -p $(@D) && $(CXX) -std=c++20 $(filter-out -std=gnu11 -D_GNU_SOURCE,$(WORKLOAD_CFLAGS)) \
 		-foptimize-sibling-calls $< -o $@
 KINDS += $(W)/kind_coroutines
+
+# Its code is replaced by a library's.
+$(W)/libkind_remap.so: tests/workloads/kind_remap.c tests/workloads/kind_remap.h tests/workloads/kinds.mk
+	$(call say,CC)
+	$(Q)mkdir -p $(@D) && $(CC) $(WORKLOAD_CFLAGS) -fPIC -shared $< -o $@
+$(W)/kind_text: tests/workloads/kind_text.c tests/workloads/kind_remap.h tests/workloads/work.h $(W)/libkind_remap.so
+	$(call say,CC)
+	$(Q)$(CC) $(WORKLOAD_CFLAGS) -no-pie -fno-pie -Wl,--no-warn-rwx-segments -Wl,--section-start=far_text=0x9000000 $< -o $@ -L$(W) \
+		-lkind_remap -Wl,-rpath,'$$ORIGIN'
+KINDS += $(W)/kind_text
+
+# The program of known shares, made by other linkers, libraries and options than usual.
+LLD := $(shell command -v ld.lld)
+GOLD := $(shell command -v ld.gold)
+build_noseparate-code := -Wl,-z,noseparate-code
+build_large-pages := -Wl,-z,max-page-size=0x200000
+build_odd-base := -no-pie -fno-pie -Wl,-Ttext-segment=0x10000000
+build_executable-stack := -Wl,-z,execstack
+build_bind-now := -Wl,-z,now,-z,relro
+build_lazy := -Wl,-z,lazy
+build_packed-relocations := -Wl,-z,pack-relative-relocs
+build_large-model := -no-pie -fno-pie -mcmodel=large
+BUILDS := noseparate-code large-pages odd-base executable-stack bind-now lazy packed-relocations large-model
+ifneq ($(GOLD),)
+BUILDS += gold
+build_gold := -fuse-ld=gold
+endif
+ifneq ($(LLD),)
+BUILDS += lld lld-no-rosegment
+build_lld := -fuse-ld=lld -Wl,--rosegment
+build_lld-no-rosegment := -fuse-ld=lld -Wl,--no-rosegment
+endif
+KIND_BUILDS := $(BUILDS:%=$(W)/build-%)
+$(KIND_BUILDS): $(W)/build-%: tests/workloads/shares.c tests/workloads/work.h tests/workloads/kinds.mk
+	$(call say,CC)
+	$(Q)mkdir -p $(@D) && $(CC) $(WORKLOAD_CFLAGS) $(build_$*) $< -o $@
+ifneq ($(MUSL_CC),)
+KIND_BUILDS += $(W)/build-musl $(W)/build-musl-static
+build_musl-static := -static
+$(W)/build-musl $(W)/build-musl-static: $(W)/build-%: tests/workloads/shares.c tests/workloads/work.h \
+		tests/workloads/kinds.mk
+	$(call say,CC)
+	$(Q)mkdir -p $(@D) && $(MUSL_CC) $(WORKLOAD_CFLAGS) $(build_$*) $< -o $@
+endif
+KINDS += $(KIND_BUILDS)
 
 workloads: $(KINDS)
