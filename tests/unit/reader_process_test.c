@@ -282,23 +282,21 @@ static int ask_starts(struct reader *reader)
 	return reader_function_starts(reader, &file, addrs, 2, starts);
 }
 
-static int ask_first_bytes(struct reader *reader)
+static int ask_bytes(struct reader *reader)
 {
 	const struct reader_file file = own();
 	char bytes[10];
 
-	return (int)reader_first_bytes(reader, &file, bytes, sizeof(bytes));
+	return (int)reader_bytes(reader, &file, 0, bytes, sizeof(bytes));
 }
 
 static const struct {
 	int (*ask)(struct reader *reader);
 	const char *wanted;
 } questions[] = {
-	{ask_names, "its names"},
-	{ask_info, "what kind of file it is"},
-	{ask_table, "its unwind rows"},
-	{ask_starts, "where its functions begin"},
-	{ask_first_bytes, "its first line"},
+	{ask_names, "its names"},       {ask_info, "what kind of file it is"},
+	{ask_table, "its unwind rows"}, {ask_starts, "where its functions begin"},
+	{ask_bytes, "its first line"},
 };
 
 static size_t nr_failures(const struct reader *reader)
@@ -503,8 +501,12 @@ static void answers_are_those_of_the_library(void **state)
 	assert_int_equal(names[0].text.nr, names[1].text.nr);
 	assert_memory_equal(names[0].text.data, names[1].text.data, names[0].text.nr);
 	assert_memory_equal(&status[0], &status[1], sizeof(status[0]));
-	assert_int_equal(reader_first_bytes(there, &file, bytes, 4), 4);
+	assert_int_equal(reader_bytes(there, &file, 0, bytes, 4), 4);
 	assert_memory_equal(bytes, "\177ELF", 4);
+	assert_int_equal(reader_bytes(there, &file, 1, bytes, 3), 3);
+	assert_int_equal(reader_bytes(here, &file, 1, bytes + 3, 1), 1);
+	assert_memory_equal(bytes, "ELFE", 4);
+	assert_int_equal(reader_bytes(there, &file, 1ull << 40, bytes, 4), 0);
 	assert_int_equal(nr_failures(there), 0);
 	for (int i = 0; i < 2; i++) {
 		reader_free_table(tables[i]);
@@ -528,7 +530,7 @@ static void what_is_no_file_is_not_opened(void **state)
 	const struct reader_file file = {.fd = handle, .path = "exe"};
 	char bytes[4];
 
-	assert_int_equal(reader_first_bytes(reader, &file, bytes, 4), 4);
+	assert_int_equal(reader_bytes(reader, &file, 0, bytes, 4), 4);
 	assert_non_null(mkdtemp(fifo));
 	_cleanup_free_ char *pipe_path = memory_format("%s/pipe", fifo);
 

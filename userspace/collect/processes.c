@@ -362,7 +362,7 @@ static bool script_interpreter(struct reader *reader, const struct module *modul
 	const struct reader_file file = {.fd = module->fd, .path = module->path};
 	char line[256] = "";
 
-	if (module->is_elf || module->is_lost || reader_first_bytes(reader, &file, line, sizeof(line) - 1) < 3 ||
+	if (module->is_elf || module->is_lost || reader_bytes(reader, &file, 0, line, sizeof(line) - 1) < 3 ||
 	    strncmp(line, "#!", 2) != 0)
 		return false;
 	const char *start = line + 2 + strspn(line + 2, " \t");

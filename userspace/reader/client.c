@@ -257,7 +257,7 @@ static int ask(struct client *client, struct call *call, enum question_kind kind
 {
 	size_t size = sizeof(struct question) + nr * sizeof(*addrs);
 	_cleanup_free_ struct question *question = memory_zalloc(1, size);
-	int error = begin(client, call, kind == QUESTION_INFO || kind == QUESTION_FIRST_BYTES);
+	int error = begin(client, call, kind == QUESTION_INFO || kind == QUESTION_BYTES);
 
 	*question = (struct question){.kind = kind, .nr_addrs = (uint32_t)nr};
 	if (nr)
@@ -337,12 +337,15 @@ int client_info(struct client *client, const struct reader_file *file, struct ob
 	return error ? fail(client, &call, error) : answer;
 }
 
-ssize_t client_first_bytes(struct client *client, const struct reader_file *file, void *ret, size_t size_bytes)
+_Static_assert((int)READER_BYTES_MAX <= FILE_BYTES_MAX, "what may be asked for can be answered");
+
+ssize_t client_bytes(struct client *client, const struct reader_file *file, uint64_t file_offset, void *ret,
+		     size_t size_bytes)
 {
-	struct call call = {.file = file, .wanted = "its first line"};
-	char bytes[FIRST_BYTES_MAX];
+	struct call call = {.file = file, .wanted = file_offset ? "its code" : "its first line"};
+	char bytes[FILE_BYTES_MAX];
 	struct part part = {0};
-	int error = ask(client, &call, QUESTION_FIRST_BYTES, NULL, 0);
+	int error = ask(client, &call, QUESTION_BYTES, &file_offset, 1);
 
 	if (!error)
 		error = receive_part(client, &call, &part);

@@ -29,7 +29,8 @@ int client_names(struct client *client, const struct reader_file *file, const ui
 		 names_found_fn found, void *context, struct names_status *status);
 int client_starts(struct client *client, const struct reader_file *file, const uint64_t *addrs, size_t nr,
 		  uint64_t *starts_ret);
-ssize_t client_first_bytes(struct client *client, const struct reader_file *file, void *ret, size_t size_bytes);
+ssize_t client_bytes(struct client *client, const struct reader_file *file, uint64_t file_offset, void *ret,
+		     size_t size_bytes);
 
 const struct reader_failure *client_failures(const struct client *client, size_t *nr_ret);
 

@@ -65,13 +65,13 @@ int inline_function_starts(int fd, related_open_fn related, void *related_contex
 	return err;
 }
 
-ssize_t inline_first_bytes(int fd, void *ret, size_t size_bytes)
+ssize_t inline_bytes(int fd, uint64_t file_offset, void *ret, size_t size_bytes)
 {
 	_cleanup_close_ int file = fd;
 	ssize_t length;
 
 	do {
-		length = pread(file, ret, size_bytes, 0);
+		length = pread(file, ret, size_bytes, (off_t)file_offset);
 	} while (length < 0 && errno == EINTR);
 	return length < 0 ? -errno : length;
 }

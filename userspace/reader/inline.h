@@ -22,6 +22,6 @@ int inline_function_starts(int fd, related_open_fn related, void *related_contex
 			   uint64_t *starts_ret);
 
 /* The file's first bytes; the number read. */
-ssize_t inline_first_bytes(int fd, void *ret, size_t size_bytes);
+ssize_t inline_bytes(int fd, uint64_t file_offset, void *ret, size_t size_bytes);
 
 #endif

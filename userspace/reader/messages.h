@@ -19,7 +19,7 @@ enum {
 	OPENER_SOCKET = 4,
 
 	PATH_BYTES_MAX = 8192, /* with the 0; longer ones are not opened */
-	FIRST_BYTES_MAX = 256,
+	FILE_BYTES_MAX = 256,
 	ADDRS_MAX = 1 << 24,         /* in one question */
 	NAMES_PART_MAX = 16 << 20,   /* bytes of one part of names: one address's chain at its longest, and some */
 	NAMES_PART_USUAL = 64 << 10, /* a part is sent once it is larger */
@@ -56,7 +56,7 @@ struct hello {
 };
 #define HELLO_MAGIC 0x65627072u
 
-enum question_kind { QUESTION_INFO, QUESTION_TABLE, QUESTION_NAMES, QUESTION_STARTS, QUESTION_FIRST_BYTES };
+enum question_kind { QUESTION_INFO, QUESTION_TABLE, QUESTION_NAMES, QUESTION_STARTS, QUESTION_BYTES };
 
 /* nr_addrs uint64_t follow. The file itself comes from the opener. */
 struct question {

@@ -97,7 +97,7 @@ static int ask_for_related(const struct related_file *file, void *context)
 
 /* ---- answers ---- */
 
-_Static_assert(sizeof(struct told_info) >= FIRST_BYTES_MAX && sizeof(struct told_info) >= sizeof(struct told_table),
+_Static_assert(sizeof(struct told_info) >= FILE_BYTES_MAX && sizeof(struct told_info) >= sizeof(struct told_table),
 	       "send_end() has room for the largest");
 
 /* The end of an answer, with `size_bytes` of what it says, and more to come. */
@@ -204,10 +204,10 @@ static int answer_starts(int fd, const uint64_t *addrs, size_t nr)
 	return sent || error ? sent : wire_send(READER_SOCKET, starts, nr * sizeof(*starts), &patient);
 }
 
-static int answer_first_bytes(int fd)
+static int answer_bytes(int fd, uint64_t file_offset)
 {
-	char bytes[FIRST_BYTES_MAX];
-	ssize_t length = inline_first_bytes(fd, bytes, sizeof(bytes));
+	char bytes[FILE_BYTES_MAX];
+	ssize_t length = inline_bytes(fd, file_offset, bytes, sizeof(bytes));
 
 	return length < 0 ? send_end((int)length, NULL, 0, 0) : send_end(0, bytes, (size_t)length, 0);
 }
@@ -227,8 +227,8 @@ static int answer_question(const struct question *question, const uint64_t *addr
 		return answer_names(fd, addrs, question->nr_addrs);
 	case QUESTION_STARTS:
 		return answer_starts(fd, addrs, question->nr_addrs);
-	case QUESTION_FIRST_BYTES:
-		return answer_first_bytes(fd);
+	case QUESTION_BYTES:
+		return answer_bytes(fd, question->nr_addrs ? addrs[0] : 0);
 	}
 	close(fd);
 	return send_end(-EOPNOTSUPP, NULL, 0, 0);

@@ -82,13 +82,14 @@ int reader_describe(struct reader *reader, const struct reader_file *file, struc
 	return fd < 0 ? fd : inline_describe(fd, ret);
 }
 
-ssize_t reader_first_bytes(struct reader *reader, const struct reader_file *file, void *ret, size_t size_bytes)
+ssize_t reader_bytes(struct reader *reader, const struct reader_file *file, uint64_t file_offset, void *ret,
+		     size_t size_bytes)
 {
 	if (reader->client)
-		return client_first_bytes(reader->client, file, ret, size_bytes);
+		return client_bytes(reader->client, file, file_offset, ret, size_bytes);
 	int fd = opener_open_handle(file->fd);
 
-	return fd < 0 ? fd : inline_first_bytes(fd, ret, size_bytes);
+	return fd < 0 ? fd : inline_bytes(fd, file_offset, ret, size_bytes);
 }
 
 int reader_unwind_table(struct reader *reader, const struct reader_file *file, struct unwind_table **ret)

@@ -66,8 +66,10 @@ int reader_open(struct reader *reader, const char *path);
 /* Headers and build-id. -ENOEXEC not an ELF file, -EBADMSG its headers are broken. */
 int reader_describe(struct reader *reader, const struct reader_file *file, struct object_info *ret);
 
-/* Up to size_bytes (at most 256) from the file's start; how many. */
-ssize_t reader_first_bytes(struct reader *reader, const struct reader_file *file, void *ret, size_t size_bytes);
+/* Up to size_bytes (at most READER_BYTES_MAX) from an offset in the file; how many. */
+enum { READER_BYTES_MAX = 256 };
+ssize_t reader_bytes(struct reader *reader, const struct reader_file *file, uint64_t file_offset, void *ret,
+		     size_t size_bytes);
 
 /*
  * Unwind rows; errors as unwind_table_compile's. Freed with reader_free_table(). The rows are well-formed: granules
