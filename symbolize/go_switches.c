@@ -309,6 +309,8 @@ static void add_stored_distance(const struct go_frame *frame, ptrdiff_t from, pt
 	}
 	struct unwind_rule rule = {
 		.cfa = CFA_STACK_TOP,
+		.ra = VALUE_AT_CFA,
+		.ra_offset = -8,
 		.cfa_offset = (int32_t)((uint32_t)place.distance << 16 | (uint16_t)place.state),
 		.cfa_add = 8,
 		.rbx_offset = place.top,

@@ -227,7 +227,83 @@ def debug_frames(code, program):
     return head + fde(0, program, pointer=0, augmentation=b"", format="<QQ", start=code + 16, size=0x60)
 
 
+# --- Go -------------------------------------------------------------------------------------------------------------
+
+# Names, code and deltas {value: bytes} of 64 bytes of code each: frames of both kinds, and functions that change stacks.
+GO_FUNCTIONS = [
+    ("main.framed", "554889e5", [(0, 1), (8, 0x3d), (0, 2)]),
+    ("main.old", "4883ec1848896c2410488d6c2410", [(0, 4), (24, 0x38), (0, 4)]),
+    ("runtime.goexit", "90e87a00000090", [(0, 7)]),
+    ("runtime.systemstack", "64488b0425f8ffffff488b5830483b83c00000004889dcffd7488b6038c3",
+        [(0, 64)]),
+    ("runtime.goexit1", "c3", [(0, 64)]),
+    ("runtime.asmcgocall", "488b663848897c2430488b7f084829d748897c2428ffd04889f4c34883ec404889542428ffd04889f4c3", [(0, 64)]),
+    ("runtime.morestack", "48896e68488b6338e800000000c3", [(0, 64)]),
+    ("runtime.mcall", "554889e5498b66384155", [(0, 1), (8, 63)]),
+    ("runtime.nanotime1", "4883ec1848896c2410488d6c2410488b6238488b6c24104883c418c3", [(0, 4), (24, 23), (0, 37)]),
+]
+
+
+def leb(number):
+    out = b""
+    while number >= 0x80:
+        out += bytes([number & 0x7f | 0x80])
+        number >>= 7
+    return out + bytes([number])
+
+
+def go_deltas(stretches):
+    out, before = b"", -1
+    for value, size in stretches:
+        change = value - before
+        out += leb(2 * change if change >= 0 else -2 * change - 1) + leb(size)
+        before = value
+    return out + b"\0"
+
+
+def go_table(version, code):
+    """The function table in the layout of Go 1.2, 1.16, 1.18 or 1.20 (version 0 to 3)."""
+    names, values, described, entries = b"", b"\0", b"", []
+    base = 0 if version >= 2 else code
+    start_of = [base + 64 * i for i in range(len(GO_FUNCTIONS) + 1)]
+    names_at, values_at, list_at = (0x100, 0x200, 16) if version == 0 else (0x80, 0x180, 0x280)
+    offset = 0x100 if version else 0x300
+    for i, (name, _, stretches) in enumerate(GO_FUNCTIONS):
+        flat = version == 0
+        entries.append((start_of[i], offset + len(described)))
+        described += struct.pack("<Q" if version < 2 else "<I", start_of[i])
+        described += struct.pack("<IIII", len(names) + flat * names_at, 0, 0, len(values) + flat * values_at)
+        described += b"\0" * [12, 16, 16, 20][version] + struct.pack("<BBBB", 0, 2 * ("runtime" in name), 0, 0)
+        names += name.encode() + b"\0"
+        values += go_deltas(stretches)
+    form = "<QQ" if version < 2 else "<II"
+    listed = b"".join(struct.pack(form, *entry) for entry in entries) + struct.pack(form[:2], start_of[-1])
+    table = bytearray(0x600)
+    head = struct.pack("<IHBBQ", [0xfffffffb, 0xfffffffa, 0xfffffff0, 0xfffffff1][version], 0, 1, 8, len(GO_FUNCTIONS))
+    if version:
+        head += struct.pack("<Q", 0) + (struct.pack("<Q", code) if version > 1 else b"")
+        head += struct.pack("<QQQQQ", names_at, 0, 0, values_at, 0x280)
+    for place, part in ((0, head), (names_at, names), (values_at, values), (list_at, listed),
+            (offset + (0x280 if version else 0), described)):
+        table[place:place + len(part)] = part
+    return bytes(table)
+
+
+def go_files():
+    for version in range(4):
+        for is_named in (False, True):
+            image = Image(kind=2, entry_addr=0x410)
+            for i, (_, code, _) in enumerate(GO_FUNCTIONS):
+                image.data[image.code + 64 * i:image.code + 64 * i + len(code) // 2] = bytes.fromhex(code)
+            place = image.append(go_table(version, image.code))
+            image.segment(1, 4, place, 0x600)
+            if is_named:
+                image.section(".gopclntab", place, 0x600)
+            yield image.finish(with_sections=is_named)
+
+
 def whole_files():
+    yield from go_files()
     pieces = list(real_pieces())[:24]
     for index, piece in enumerate(pieces):
         image = Image(kind=2 + index % 2, entry_addr=0x400 + 32 * (index % 3))

@@ -26,7 +26,7 @@ static inline void check_rule_valid(const struct unwind_rule *rule)
 	CHECK(rule->cfa < NR_CFAS);
 	CHECK(rule->cfa_reg < DWARF_RIP && rule->rbp_reg < DWARF_RIP && rule->ra_reg < DWARF_RIP);
 	CHECK(rule->rbp <= VALUE_UNDEFINED && rule->ra <= VALUE_UNDEFINED);
-	CHECK(rule->cfa < CFA_REGISTER || rule->ra != VALUE_SAME);
+	CHECK(rule->cfa < CFA_REGISTER || rule->cfa == CFA_GOROUTINE || rule->ra != VALUE_SAME);
 }
 
 static inline void check_granule(const struct unwind_table *table, const struct unwind_granule *granule,

@@ -450,6 +450,7 @@ static void make_garbage(void)
 	other_stacks = below(2);
 
 	home_init();
+	home.thread_base = below(2) ? GARBAGE + below(GARBAGE_STACK) : random_word();
 	for (uint32_t i = RULE_FIRST_FREE; i < NR_RULES; i++)
 		home_add_rule(garbage_rule());
 	make_garbage_pool();
