@@ -33,8 +33,8 @@ def record_go(workload, mode, seconds=2):
     for sample in recording.profile.samples:
         names = go_names_of(sample)
         assert not names or names[-1] in ROOTS or names[-1].startswith("["), names
-    # Programs with C in them load libraries while they start.
-    assert_complete(recording, 0.999, libraries=workload.startswith("gocalls"))
+    # Programs with C in them load libraries while they start, and libc's clone3 says nothing of a thread's first moment.
+    assert_complete(recording, min(0.999, 1 - 3 / recording.samples), libraries=workload.startswith("gocalls"))
     return recording
 
 
