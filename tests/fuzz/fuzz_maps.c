@@ -54,7 +54,7 @@ static void see_line(const struct map_line *line, void *context)
 	struct seen *seen = context;
 	size_t length = strlen(line->path);
 
-	CHECK(line->executable && line->start < line->end);
+	CHECK((line->executable || (!line->file_offset && line->inode)) && line->start < line->end);
 	CHECK(length < seen->text_size);
 	seen->hash = hash_bytes(line->path, length,
 				seen->hash + line->start + 3 * line->end + 5 * line->file_offset + 7 * line->inode +

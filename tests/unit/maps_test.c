@@ -57,7 +57,8 @@ static size_t parse(const char *text, struct collected *collected)
 	return parse_bytes(text, strlen(text), collected);
 }
 
-static void test_executable_lines_only(void **state)
+/* Also where a file begins, as that is where it was loaded. Nothing else: not its other pages, no memory. */
+static void test_executable_lines_and_first_pages(void **state)
 {
 	struct collected got = {0};
 	const struct map_line *line;
@@ -66,6 +67,7 @@ static void test_executable_lines_only(void **state)
 	assert_int_equal(
 		parse("559c4d2a0000-559c4d2a2000 r--p 00000000 fe:00 1837                       /usr/bin/cat\n"
 		      "559c4d2a2000-559c4d2a7000 r-xp 00002000 fe:00 1837                       /usr/bin/cat\n"
+		      "559c4d2a7000-559c4d2a8000 r--p 00007000 fe:00 1837                       /usr/bin/cat\n"
 		      "559c4d2ad000-559c4d2ce000 rw-p 00000000 00:00 0                          [heap]\n"
 		      "7f0000000000-7f0000001000 rwxs 00000000 00:01 2051                       /dev/zero (deleted)\n"
 		      "7f1000000000-7f1000001000 r-xp 00000000 00:00 0 \n"
@@ -73,19 +75,21 @@ static void test_executable_lines_only(void **state)
 		      "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]\n",
 		      &got),
 		0);
-	assert_int_equal(got.lines.nr, 5);
+	assert_int_equal(got.lines.nr, 6);
 	line = &got.lines.data[0].line;
+	assert_true(line->start == 0x559c4d2a0000 && line->inode == 1837 && !line->executable);
+	line = &got.lines.data[1].line;
 	assert_true(line->start == 0x559c4d2a2000 && line->end == 0x559c4d2a7000 && line->file_offset == 0x2000);
 	assert_true(line->major == 0xfe && line->minor == 0 && line->inode == 1837);
 	assert_true(line->executable && !line->deleted);
-	assert_string_equal(got.lines.data[0].path, "/usr/bin/cat");
-	assert_string_equal(got.lines.data[1].path, "/dev/zero");
-	assert_true(got.lines.data[1].line.deleted);
-	assert_true(got.lines.data[1].line.minor == 1 && got.lines.data[1].line.inode == 2051);
-	assert_string_equal(got.lines.data[2].path, "");
-	assert_string_equal(got.lines.data[3].path, "[vdso]");
-	assert_string_equal(got.lines.data[4].path, "[vsyscall]");
-	assert_true(got.lines.data[4].line.start == 0xffffffffff600000);
+	assert_string_equal(got.lines.data[1].path, "/usr/bin/cat");
+	assert_string_equal(got.lines.data[2].path, "/dev/zero");
+	assert_true(got.lines.data[2].line.deleted);
+	assert_true(got.lines.data[2].line.minor == 1 && got.lines.data[2].line.inode == 2051);
+	assert_string_equal(got.lines.data[3].path, "");
+	assert_string_equal(got.lines.data[4].path, "[vdso]");
+	assert_string_equal(got.lines.data[5].path, "[vsyscall]");
+	assert_true(got.lines.data[5].line.start == 0xffffffffff600000);
 	collected_free(&got);
 }
 
@@ -258,7 +262,7 @@ static void test_own_process(void **state)
 		const struct map_line *line = &got.lines.data[i].line;
 		uint64_t pc = (uint64_t)(uintptr_t)test_own_process;
 
-		assert_true(line->executable);
+		assert_true(line->executable || (line->file_offset == 0 && line->inode));
 		if (pc < line->start || pc >= line->end)
 			continue;
 		own_code = true;
@@ -350,7 +354,7 @@ static void test_many_mappings(void **state)
 int main(void)
 {
 	const struct CMUnitTest parser[] = {
-		cmocka_unit_test(test_executable_lines_only),
+		cmocka_unit_test(test_executable_lines_and_first_pages),
 		cmocka_unit_test(test_odd_paths),
 		cmocka_unit_test(test_long_path),
 		cmocka_unit_test(test_broken_lines),

@@ -489,7 +489,7 @@ static void keep_own_text(const struct map_line *line, void *context)
 	struct sideband_record *record = context;
 	struct stat own, st;
 
-	if (record->type || stat("/proc/self/exe", &own) || stat(line->path, &st) || st.st_ino != own.st_ino)
+	if (!line->executable || record->type || stat("/proc/self/exe", &own) || stat(line->path, &st) || st.st_ino != own.st_ino)
 		return;
 	*record = (struct sideband_record){
 		.type = SIDEBAND_MMAP,

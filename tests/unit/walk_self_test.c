@@ -75,6 +75,8 @@ static void add_table(uint32_t module)
 
 static void add_mapping(const struct map_line *line, void *context)
 {
+	if (!line->executable)
+		return;
 	struct module_source source = {
 		.pid = getpid(),
 		.start = line->start,

@@ -24,8 +24,7 @@ bool mappings_equal(const struct mappings *left, const struct mappings *right)
 		memcmp(left->list.data, right->list.data, left->list.nr * sizeof(*left->list.data)) == 0);
 }
 
-/* The first mapping that ends behind an address. */
-static size_t first_behind(const struct mappings *mappings, uint64_t address)
+size_t mappings_behind(const struct mappings *mappings, uint64_t address)
 {
 	size_t low = 0, high = mappings->list.nr;
 
@@ -43,7 +42,7 @@ static size_t first_behind(const struct mappings *mappings, uint64_t address)
 
 void mappings_add(struct mappings *mappings, struct mapping fresh)
 {
-	size_t first = first_behind(mappings, fresh.start);
+	size_t first = mappings_behind(mappings, fresh.start);
 	size_t last = first;
 	struct mapping pieces[3]; /* what is left on its left, itself, what is left on its right */
 	size_t nr = 0;
@@ -75,7 +74,7 @@ void mappings_copy(struct mappings *to, const struct mappings *from)
 
 const struct mapping *mappings_find(const struct mappings *mappings, uint64_t pc)
 {
-	size_t place = first_behind(mappings, pc);
+	size_t place = mappings_behind(mappings, pc);
 
 	if (place == mappings->list.nr || mappings->list.data[place].start > pc)
 		return NULL;

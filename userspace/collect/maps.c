@@ -154,7 +154,7 @@ static bool parse_line(struct cursor cursor, struct path_buffer *buffer, map_lin
 
 	if (!take_fields(&cursor, &line) || memchr(cursor.at, '\0', (size_t)(cursor.end - cursor.at)))
 		return false;
-	if (!line.executable)
+	if (!line.executable && (line.file_offset || !line.inode))
 		return true;
 	take_path(&cursor, buffer);
 	line.deleted = maps_cut_deleted(buffer->data);

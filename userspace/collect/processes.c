@@ -9,12 +9,14 @@
 
 #include "maps.h"
 #include "message.h"
+#include "replaced_text.h"
 
 enum {
 	NO_IMAGE = UINT32_MAX,
 	RESTING_MAX = 1024,
 	MAPPINGS_PER_PROCESS_MAX = 65536, /* the walker's binary search has that many steps */
 	ADDED_MAX = 1024,                 /* to an image's mappings, between two times that they are read as a whole */
+	COMPARED_MAX = 64,                /* pieces of an image's memory, with the code of files */
 	EXITED_REST_DRAINS = 2,           /* a process can still be sampled a little after its exit was announced */
 };
 
@@ -149,11 +151,17 @@ struct rescan {
 	struct processes *processes;
 	uint32_t pid;
 	struct mappings *mappings;
+	struct first_pages first_pages;
 };
 
 static void add_map_line(const struct map_line *line, void *context)
 {
 	struct rescan *rescan = context;
+
+	if (!line->executable) {
+		first_pages_add(&rescan->first_pages, line);
+		return;
+	}
 	struct module_source source = {
 		.pid = (pid_t)rescan->pid,
 		.start = line->start,
@@ -165,6 +173,19 @@ static void add_map_line(const struct map_line *line, void *context)
 	};
 
 	mappings_add(rescan->mappings, make_mapping(rescan->processes, &source, line->file_offset));
+}
+
+/* Finds, among mappings that were just read, those that took the place of a file's code. */
+static void find_replaced(struct rescan *rescan, struct process *process)
+{
+	struct modules *modules = rescan->processes->modules;
+	uint32_t nr_known = (uint32_t)modules->list.nr;
+	uint32_t budget = COMPARED_MAX - process->compared;
+
+	replaced_text_search(modules, (pid_t)process->pid, &rescan->first_pages, rescan->mappings, &budget);
+	process->compared = COMPARED_MAX - budget;
+	for (uint32_t id = nr_known; id < modules->list.nr; id++)
+		request_table(rescan->processes, id);
 }
 
 struct identity_check {
@@ -200,6 +221,9 @@ static void rescan_image(struct processes *processes, struct process *process)
 
 	if (!error)
 		error = programs_each_task(processes->programs, check_identity, &check);
+	if (!error && check.same)
+		find_replaced(&rescan, process);
+	first_pages_deinit(&rescan.first_pages);
 	if (error || !check.same) {
 		mappings_deinit(&fresh);
 		return;
@@ -376,6 +400,8 @@ static void prepare_map_line(const struct map_line *line, void *context)
 	struct rescan *rescan = context;
 	struct mappings dropped = {0};
 
+	if (!line->executable)
+		return;
 	rescan->mappings = &dropped;
 	add_map_line(line, rescan);
 	mappings_deinit(&dropped);
@@ -393,7 +419,7 @@ static void prepare_own_library(const struct map_line *line, void *context)
 {
 	const char *name = strrchr(line->path, '/');
 
-	if (name && strncmp(name, "/libc.so", 8) == 0)
+	if (line->executable && name && strncmp(name, "/libc.so", 8) == 0)
 		prepare_file(context, line->path);
 }
 
@@ -518,8 +544,12 @@ static void handle_mmap(struct processes *processes, struct pid_state *state, co
 		 * No record tells of a mapping that went. After many that came, the list may be full of what is no
 		 * longer there, and putting each in its place costs more than reading all of them in order.
 		 */
+		uint32_t budget = COMPARED_MAX - process->compared;
+
 		if (process->nr_added++ < ADDED_MAX)
-			mappings_add(&process->mappings, mapping);
+			replaced_text_add(processes->modules, (pid_t)process->pid, mapping, &process->mappings,
+					  &budget);
+		process->compared = COMPARED_MAX - budget;
 		mark(processes, process, process->nr_added > ADDED_MAX);
 	}
 }

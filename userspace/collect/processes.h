@@ -35,6 +35,7 @@ struct process {
 	bool refused;      /* there was no room for its mappings; tried again after each rest */
 	uint32_t rested;   /* drains since it exited */
 	uint32_t nr_added; /* mappings since they were read from /proc */
+	uint32_t compared; /* how often its memory was compared with files' code */
 	char comm[COMM_SIZE];
 	struct mappings mappings;
 	uint32_t run; /* NO_RUN = the walker has none */
