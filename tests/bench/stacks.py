@@ -92,8 +92,8 @@ def run_perf(command, nr_max):
     """As judge_perf; what can't be said within PERF_SECONDS isn't counted."""
     with tempfile.TemporaryDirectory(prefix="ebprof-bench-", dir="/var/tmp") as folder:
         path = f"{folder}/perf.data"
-        # Without -B, 6.1's perf aborts now and then when it looks up build-ids at the end.
-        subprocess.run([PERF, "record", "-q", "-B", "-F", str(PERF_RATE), "-e", "cpu-clock", "-m", "16M",
+        # Without build-ids from the kernel, 6.1's perf reads them from the files and aborts when it does.
+        subprocess.run([PERF, "record", "-q", "--buildid-mmap", "-F", str(PERF_RATE), "-e", "cpu-clock", "-m", "16M",
                         "--call-graph", "dwarf,65528", "-o", path, "--", *command], stdin=subprocess.DEVNULL,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         script = subprocess.Popen([PERF, "script", "-i", path, "-F", "comm,ip,sym,dso", "--no-inline", "--max-stack",
@@ -206,7 +206,7 @@ def measure(row, arguments):
         # Again from the start: some programs change their input.
         with prepared(row, arguments.seconds) as command:
             samples, complete = run_perf(command, arguments.perf_samples)
-        perf = f"{percent(complete, samples, 1)} of {samples}"
+        perf = f"{percent(complete, samples, 1)} of {samples}" if samples else "perf said nothing"
     return row_of(row.name, result, perf), result.findings, misses(row.name, result)
 
 

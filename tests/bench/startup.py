@@ -62,7 +62,7 @@ def time_ebprof(pid, folder):
 def time_perf(pid, folder, *call_graph):
     path = f"{folder}/perf.data"
     start_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-    process = subprocess.Popen([PERF, "record", "-q", "-B", "-F", "99", "-e", "cpu-clock", "-k", "mono", *call_graph,
+    process = subprocess.Popen([PERF, "record", "-q", "--buildid-mmap", "-F", "99", "-e", "cpu-clock", "-k", "mono", *call_graph,
                                 "-o", path, "-p", str(pid)], stderr=subprocess.DEVNULL)
     finished = interrupt(process, 3)
     script_start = time.monotonic()

@@ -34,7 +34,7 @@ def run_ebprof(job, rate):
 def run_perf(job, rate):
     with tempfile.TemporaryDirectory(prefix="ebprof-bench-") as folder:
         path = f"{folder}/perf.data"
-        done = subprocess.run([PERF, "record", "-q", "-B", "-e", "cpu-clock", "-F", str(rate), "-o", path, "--", *job],
+        done = subprocess.run([PERF, "record", "-q", "--buildid-mmap", "-e", "cpu-clock", "-F", str(rate), "-o", path, "--", *job],
                               text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         script = subprocess.run([PERF, "script", "-i", path, "-F", "period"], text=True, stdout=subprocess.PIPE,
                                 stderr=subprocess.DEVNULL).stdout
