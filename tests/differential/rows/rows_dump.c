@@ -43,8 +43,6 @@ static void print_value(uint8_t kind, uint8_t reg, int16_t offset)
 	case VALUE_UNDEFINED:
 		printf(" undefined");
 		return;
-	case NR_VALUES:
-		return;
 	}
 }
 
@@ -82,8 +80,6 @@ static void print_rule(const struct unwind_rule *rule)
 	case CFA_GOROUTINE:
 		puts("goroutine");
 		return;
-	case NR_CFAS:
-		break;
 	}
 	printf("  rbp");
 	print_value(rule->rbp, rule->rbp_reg, rule->rbp_offset);
