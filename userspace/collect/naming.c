@@ -351,7 +351,7 @@ static void name_pseudo(struct naming *naming, uint32_t frame, uint64_t value)
 /* The address inside the instruction meant: a return address points behind its call. The one place that decides it. */
 static uint64_t frame_lookup(uint64_t frame, uint64_t address)
 {
-	return frame & FRAME_EXACT ? address : address - 1;
+	return frame & FRAME_EXACT || !address ? address : address - 1;
 }
 
 static void resolve_frame(struct naming *naming, uint32_t index)
