@@ -83,11 +83,15 @@ includes_commands := userspace/base userspace/reader userspace/profile userspace
 	userspace/commands $(INC)/facts $(INC)/rows
 FOLDERS := base profile report reader collect commands
 
-SHARED_HEADERS := $(INC)/rows/rows.h $(INC)/facts/facts.h $(INC)/walk/sample.h $(INC)/walk/walk.h $(INC)/walk/stacks.h
+SHARED_HEADERS := $(INC)/rows/rows.h $(INC)/facts/facts.h $(INC)/walk/sample.h \
+	$(addprefix $(INC)/walk/,walk.h walk_rule.h walk_guess.h walk_state.h stacks.h)
 $(INC)/rows/rows.h: bpf/rows.h
 $(INC)/facts/facts.h: symbolize/facts.h
 $(INC)/walk/sample.h: bpf/sample.h
 $(INC)/walk/walk.h: bpf/walk.h
+$(INC)/walk/walk_rule.h: bpf/walk_rule.h
+$(INC)/walk/walk_guess.h: bpf/walk_guess.h
+$(INC)/walk/walk_state.h: bpf/walk_state.h
 $(INC)/walk/stacks.h: bpf/stacks.h
 $(SHARED_HEADERS):
 	$(Q)mkdir -p $(@D) && ln -sf $(abspath $<) $@

@@ -26,7 +26,7 @@ TARGETS = {
         2048),
     "maps": (["userspace/collect/maps.c", "userspace/collect/mappings.c"], 2048),
     "sideband": (["userspace/collect/sideband_decode.c", "userspace/collect/sideband_queue.c"], 8192),
-    "walk": (["bpf/walk.h"], 2048),
+    "walk": (["bpf/walk.h", "bpf/walk_state.h", "bpf/walk_rule.h", "bpf/walk_guess.h"], 2048),
 }
 TOOLS = os.environ.get("LLVM_VERSION", "-14")
 
