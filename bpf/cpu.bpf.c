@@ -287,8 +287,10 @@ static __always_inline bool give_second_chance(struct scratch *s, const struct p
 	buffer->record.regs[DWARF_RIP] = s->walk.pc;
 	buffer->record.is_32bit = s->walk.is_32bit;
 	buffer->record.count = s->count;
-	if (snapshot_send(buffer, s->walk.regs[DWARF_RSP]))
+	if (snapshot_send(buffer, s->walk.regs[DWARF_RSP])) {
+		counter_add(COUNTER_snapshots_failed, 1);
 		return false;
+	}
 	counter_add(COUNTER_snapshots, 1);
 	return true;
 }

@@ -93,7 +93,7 @@ static inline __u64 frame_kernel_pc(__u64 frame)
 
 /*
  * Why a user stack ended. The first three are good ends and leave no frame; every other one is an incomplete stack,
- * ends in a pseudo-frame with this text, and has a counter.
+ * ends in a pseudo-frame with this text, and has a counter. Only the loader says copy_cut, of stacks that it walked.
  *
  * STOP(name, text of the pseudo-frame, what to do about it or "")
  */
@@ -112,6 +112,7 @@ static inline __u64 frame_kernel_pc(__u64 frame)
 	STOP(too_deep, "cut: deeper than 4096", "the recursion is deeper than the walker goes")                        \
 	STOP(table_changed, "mappings changed during the walk", "")                                                    \
 	STOP(not_64bit, "32-bit process: no frame pointer", "compile it with -fno-omit-frame-pointer")                 \
+	STOP(copy_cut, "cut: the stack's copy ends", "raise --snapshot")                                               \
 	STOP(walker_limit, "walker stopped", "please report it")
 
 enum stop {
@@ -162,6 +163,7 @@ static inline __u64 frame_make_stop(enum stop stop, __u32 module)
 	COUNTER(frame_overflow, EVENT, "frames kept raw: module or offset out of range", "please report it")           \
 	COUNTER(targets_full, EVENT, "children not recorded: table of targets full", "raise --processes")              \
 	COUNTER(snapshots, EVENT, "stacks copied for a second chance", "")                                             \
+	COUNTER(snapshots_failed, EVENT, "stacks that had no second chance: not in memory, or ring full", "")          \
 	COUNTER(snapshots_over_budget, EVENT, "stacks that had no second chance: too many at once", "")                \
 	COUNTER(process_events, EVENT, "process events", "")                                                           \
 	COUNTER(capture_failed, EVENT, "captures that did not fit the ring", "raise --ring")

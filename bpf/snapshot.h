@@ -5,7 +5,9 @@
  *
  * The sample then leaves with its own registers and the top of its own stack, and the loader walks it with the same
  * walker when it knows more. Nothing is shared with other samples. The copy is made page by page, since a stack's last
- * pages may not be in memory, and ends at a page's end, where the walker's reads end too.
+ * pages may not be in memory, and ends at a page's end, where the walker's reads end too. Nor may its first ones be:
+ * below rsp nothing may have been written yet, and a frame that has just been made is touched for the first time. The
+ * copy then begins at the first page that is there.
  *
  * A process may send so many in a second, so that one whose stacks will never be walked doesn't fill the ring.
  */
@@ -87,8 +89,12 @@ static long snapshot_page(__u32 index, struct snapshot_loop *loop)
 	walk_opaque(size);
 	if (size > WALK_PAGE)
 		return 1;
-	if (bpf_probe_read_user(buffer->stack + at, size, (const void *)address))
-		return 1;
+	if (bpf_probe_read_user(buffer->stack + at, size, (const void *)address)) {
+		if (at)
+			return 1;
+		buffer->record.stack_start = address + size;
+		return 0;
+	}
 	buffer->record.stack_bytes = at + size;
 	return 0;
 }

@@ -125,6 +125,8 @@ WALK_INLINE void walk_start(struct walk *w, const struct stack_key *seed, __u32 
 /* After the last step: completes the key, and the record that frames leave with. */
 WALK_INLINE void walk_finish(struct walk *w, __u32 process)
 {
+	if (w->record.end_frame)
+		stack_key_add(&w->key, w->record.end_frame);
 	stack_key_finish(&w->key, w->has_raw ? process : 0);
 	w->record.type = RECORD_STACK;
 	w->record.nr_frames = walk_nr_kept(w);

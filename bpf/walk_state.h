@@ -117,10 +117,7 @@ WALK_INLINE __u32 walk_nr_kept(const struct walk *w)
 WALK_INLINE int walk_stop(struct walk *w, enum stop stop, __u32 module)
 {
 	w->stop = stop;
-	if (stop > STOP_absent) {
-		w->record.end_frame = frame_make_stop(stop, module);
-		stack_key_add(&w->key, w->record.end_frame);
-	}
+	w->record.end_frame = stop > STOP_absent ? frame_make_stop(stop, module) : 0;
 	return 1;
 }
 

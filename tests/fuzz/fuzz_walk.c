@@ -324,6 +324,8 @@ static void check_end(struct stack_key *key)
 		CHECK((walk.record.end_frame & 0xff) == walk.stop);
 		stack_key_add(key, walk.record.end_frame);
 	}
+	stack_key_finish(key, walk.has_raw ? 1 : 0);
+	walk_finish(&walk, 1);
 	CHECK(memcmp(key, &walk.key, sizeof(*key)) == 0);
 }
 

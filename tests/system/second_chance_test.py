@@ -25,7 +25,10 @@ def test_programs_that_have_just_started(kib):
     if kib:
         assert recording.counters["snapshots"] > 0
         assert early(recording) == 0
-        assert_only_known_ends(recording)
+        # The smallest copy holds the shallow stacks only.
+        cut = recording.counters["user_copy_cut"]
+        assert (cut > 0) == (kib == 1)
+        assert_only_known_ends(recording, cut=cut)
     else:
         assert recording.counters["snapshots"] == 0
     # None is lost or counted twice either way: record() compares the profile with the counters.
@@ -41,11 +44,13 @@ def test_libraries_that_have_just_been_mapped():
 
 
 def test_a_stack_deeper_than_the_copy():
-    """Cut where the copy ends, which the stack says."""
+    """Cut where the copy ends, which the stack and the counter say, with what to do about it."""
     _, shallow = record_command("recurse", 0.3, 3000, rate=4999, options=["--snapshot", 1])
-    ends = {names_of(sample)[-1] for sample in shallow.profile.samples}
-    assert shallow.counters["user_unreadable"] == shallow.count(
-        lambda sample: names_of(sample)[-1].startswith("[stack not readable")), ends
+    cut = shallow.counters["user_copy_cut"]
+    assert cut == shallow.count(lambda sample: names_of(sample)[-1].startswith("[cut: the stack's copy ends"))
+    assert cut > 0
+    assert "raise --snapshot" in shallow.stderr
+    assert shallow.counters["user_unreadable"] == 0
 
 
 def test_a_process_without_any_hope_is_bounded():
@@ -54,6 +59,15 @@ def test_a_process_without_any_hope_is_bounded():
         recording = record("-p", target.pid, "-d", 2)
     assert recording.counters["user_no_mapping"] > 0.9 * recording.samples
     assert recording.counters["snapshots"] < 0.5 * recording.samples
+
+
+def test_a_stack_with_nothing_below_it():
+    """The copy takes some bytes from below the stack pointer, but doesn't depend on them."""
+    with started("odd", 3, "edge") as target:
+        recording = record("-p", target.pid, "-d", 1)
+    assert recording.count(lambda sample: names_of(sample)[0] == "odd_edge") > 200
+    assert recording.counters["snapshots"] > 0
+    assert recording.counters["snapshots_failed"] == 0
 
 
 def test_no_core_dump(tmp_path):

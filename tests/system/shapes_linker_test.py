@@ -18,11 +18,11 @@ def record_plt(build, mode, seconds):
 
 
 def assert_no_reason(recording, *names):
-    """Stacks never end for one of these reasons, but for those walked from a copy, which brings no code along."""
+    """Stacks never end for one of these reasons; a process that has just begun may have its stack not in memory yet."""
     ends = {name: recording.counters[f"user_{name}"] for name in names}
-    copied = ends.pop("no_unwind_info", 0) + ends.pop("unreadable", 0)
+    absent = ends.pop("unreadable", 0)
     assert not any(ends.values()), ends
-    assert copied <= min(recording.counters["snapshots"], 0.002 * recording.samples), copied
+    assert absent <= min(recording.counters["snapshots"], 0.002 * recording.samples), absent
 
 
 @pytest.mark.parametrize("build", STUBBED + ["no-plt"])

@@ -42,14 +42,8 @@ static size_t make_record(uint32_t nr, uint32_t max_frames, enum stop stop, uint
 	for (uint32_t i = 0; i < nr; i++)
 		walk_append(&walk, some_frame(i));
 	walk_stop(&walk, stop, NO_MODULE);
-	stack_key_finish(&walk.key, raw_process);
-	record->type = RECORD_STACK;
-	record->nr_frames = walk_nr_kept(&walk);
-	record->nr_leaf_frames = (uint16_t)walk.nr_leaf_frames;
-	record->nr_walked = walk.nr_walked;
-	record->process = raw_process ? raw_process : 44;
-	record->has_raw = raw_process != 0;
-	record->key = walk.key;
+	walk.has_raw = raw_process != 0;
+	walk_finish(&walk, raw_process ? raw_process : 44);
 	return sizeof(*record) + record->nr_frames * sizeof(uint64_t);
 }
 

@@ -553,6 +553,8 @@ static void check_garbage_end(struct stack_key *key, uint32_t nr_raw)
 	} else {
 		assert_int_equal(walk.record.end_frame, 0);
 	}
+	stack_key_finish(key, nr_raw ? 1 : 0);
+	walk_finish(&walk, 1);
 	assert_memory_equal(key, &walk.key, sizeof(*key));
 }
 

@@ -331,6 +331,8 @@ static void check_key(uint32_t nr, uint32_t depth)
 		stack_key_add(&key, depth_frame(i, depth));
 	if (walk.record.end_frame)
 		stack_key_add(&key, walk.record.end_frame);
+	stack_key_finish(&key, 0);
+	walk_finish(&walk, 1);
 	assert_memory_equal(&key, &walk.key, sizeof(key));
 }
 

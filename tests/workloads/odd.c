@@ -7,9 +7,11 @@
  *   unreadable   the stack pointer points at address 16 while it spins
  *   backwards    the frame's address below the stack pointer
  *   nowhere      a return address at which there is nothing
+ *   edge         the same on a stack of its own, with no memory right below the stack pointer
  *   nothing      no unwind information, and a frame pointer that points nowhere
  */
 #include <string.h>
+#include <sys/mman.h>
 
 #include "work.h"
 
@@ -17,7 +19,8 @@
 #error the workload is written for x86-64
 #endif
 
-work_fn odd_expression, odd_register, odd_unreadable, odd_backwards, odd_nothing, odd_nowhere, odd_callee;
+work_fn odd_expression, odd_register, odd_unreadable, odd_backwards, odd_nothing, odd_nowhere, odd_edge, odd_callee;
+char *odd_edge_stack;
 
 WORK void odd_callee(unsigned long spins)
 {
@@ -76,7 +79,16 @@ __asm__(".text\n"
 	"push $0x12345678\n"
 	SPIN
 	"add $8, %rsp\n"
-	"ret\n.cfi_endproc\n" END("odd_nowhere"));
+	"ret\n.cfi_endproc\n" END("odd_nowhere")
+
+	FUNCTION("odd_edge")
+	".cfi_startproc\n"
+	"mov %rsp, %rax\n"
+	"mov odd_edge_stack(%rip), %rsp\n"
+	"push $0x12345678\n"
+	SPIN
+	"mov %rax, %rsp\n"
+	"ret\n.cfi_endproc\n" END("odd_edge"));
 
 static const struct {
 	const char *name;
@@ -84,13 +96,28 @@ static const struct {
 } modes[] = {
 	{ "expression", odd_expression }, { "register", odd_register }, { "unreadable", odd_unreadable },
 	{ "backwards", odd_backwards },	  { "nothing", odd_nothing },
-	{ "nowhere", odd_nowhere },
+	{ "nowhere", odd_nowhere }, { "edge", odd_edge },
 };
+
+enum { PAGE = 4096 };
+
+/* One page of stack above one that can't be read. NULL = there is no memory. */
+static char *edge_stack(void)
+{
+	char *pages = mmap(NULL, 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (pages == MAP_FAILED || mprotect(pages + PAGE, PAGE, PROT_READ | PROT_WRITE))
+		return NULL;
+	return pages + PAGE + 8;
+}
 
 int main(int argc, char **argv)
 {
 	uint64_t limit_ns = seconds_argument(argc, argv, 1);
 
+	odd_edge_stack = edge_stack();
+	if (!odd_edge_stack)
+		return 3;
 	for (size_t i = 0; argc > 2 && i < sizeof(modes) / sizeof(modes[0]); i++) {
 		if (strcmp(modes[i].name, argv[2]))
 			continue;

@@ -5,11 +5,14 @@
 #include <sys/mman.h>
 
 #include "memory.h"
+#include "table.h"
 #include "vector.h"
 #include "walk.h"
 
 enum {
 	WAITING_BYTES_MAX = 64 << 20,
+	CODE_MAX = 4096,          /* places in code that a run looks at */
+	FRAME_SIZE_MAX = 8 << 20, /* farther off than this from a stack's copy is not the same stack */
 };
 #define TABLE_WAIT_NS   5000000000ull /* for a file's table, which may be large */
 #define MAPPING_WAIT_NS 500000000ull  /* for mappings, which are read within a round or two */
@@ -20,13 +23,23 @@ struct waiting {
 	uint8_t *stack; /* record.stack_bytes, in memory of its own pages */
 };
 
+/* Where a guess wants to see whether a call precedes it. Compared as bytes: no padding. */
+struct code_place {
+	uint64_t module;
+	uint64_t file_offset;
+};
+
+struct code {
+	uint64_t bytes;
+	bool is_known;
+};
+
 struct second_chance {
-	const struct processes *processes;
-	const struct programs *programs;
-	struct store *store;
-	uint32_t max_frames;
+	struct second_chance_config config;
 	VECTOR(struct waiting) list;
 	uint64_t waiting_bytes;
+	struct table code_ids; /* struct code_place -> code */
+	VECTOR(struct code) code;
 	struct second_chance_stats stats;
 	struct walk walk;
 };
@@ -34,9 +47,11 @@ struct second_chance {
 /* ---- the walker's home: the shared memory of the programs, and one copied stack ---- */
 
 struct home {
+	struct second_chance *chance;
 	const struct process *process;
 	const struct programs *programs;
 	const struct waiting *sample;
+	bool is_beyond_copy; /* the walk wanted what lies behind the copy's last byte, which the copy's size left out */
 	struct mapping_slot slot; /* the one looked at last */
 };
 /* The walker hands nothing through to its home. Set during a walk. */
@@ -82,14 +97,49 @@ WALK_INLINE const struct unwind_rule *walk_get_rule(__u32 rule)
 	return rule < memory->nr_rules ? &memory->rules[rule] : NULL;
 }
 
-/* The stack's copy alone: what else is in the process's memory may have changed, and reading it could take forever. */
+/* The eight bytes before a place in code, as the file has them, asked of the reader once. */
+static int read_code(struct second_chance *chance, const struct mapping *mapping, uint64_t address, void *ret)
+{
+	struct code_place place = {.module = mapping->module,
+				   .file_offset = mapping->file_offset + (address - mapping->start)};
+	bool added;
+
+	if (mapping->module == NO_MODULE || chance->code.nr >= CODE_MAX)
+		return -1;
+	uint32_t id = table_intern(&chance->code_ids, &place, (uint32_t)chance->code.nr, &added);
+
+	if (added) {
+		const struct modules *modules = chance->config.modules;
+		const struct module *module = &modules->list.data[mapping->module];
+		struct reader_file file = {.fd = module->fd, .path = module->path};
+		struct code *code = vector_push(&chance->code);
+
+		code->is_known =
+			!module->is_lost && reader_bytes(modules->reader, &file, place.file_offset, &code->bytes,
+							 sizeof(code->bytes)) == (ssize_t)sizeof(code->bytes);
+	}
+	memcpy(ret, &chance->code.data[id].bytes, sizeof(uint64_t));
+	return chance->code.data[id].is_known ? 0 : -1;
+}
+
+/*
+ * The stack's copy, and code. The process's own memory isn't asked: it may have changed, and a page of it can belong to
+ * a file system that never answers.
+ */
 WALK_INLINE int walk_read_user(void *buffer, __u32 size_bytes, __u64 address)
 {
 	const struct record_snapshot *record = &home_at->sample->record;
 	__u64 at = address - record->stack_start;
 
-	if (at > record->stack_bytes || size_bytes > record->stack_bytes - at)
-		return -1;
+	if (at > record->stack_bytes || size_bytes > record->stack_bytes - at) {
+		const struct mapping *mapping = mappings_find(&home_at->process->mappings, address);
+
+		home_at->is_beyond_copy |= !mapping && at >= record->stack_bytes && at < FRAME_SIZE_MAX &&
+					   record->stack_bytes >= home_at->chance->config.snapshot_bytes;
+		return mapping && size_bytes == sizeof(uint64_t) && mapping->end - address >= size_bytes
+			       ? read_code(home_at->chance, mapping, address, buffer)
+			       : -1;
+	}
 	memcpy(buffer, home_at->sample->stack + at, size_bytes);
 	return 0;
 }
@@ -112,7 +162,8 @@ WALK_INLINE __u64 walk_thread_base(void)
 
 static void walk_sample(struct second_chance *chance, const struct process *process, const struct waiting *sample)
 {
-	struct home home = {.process = process, .programs = chance->programs, .sample = sample};
+	struct home home = {
+		.chance = chance, .process = process, .programs = chance->config.programs, .sample = sample};
 	struct walk *walk = &chance->walk;
 
 	home_at = &home;
@@ -121,7 +172,7 @@ static void walk_sample(struct second_chance *chance, const struct process *proc
 	walk->is_32bit = sample->record.is_32bit != 0;
 	walk->first_mapping = 0;
 	walk->nr_mappings = process ? (uint32_t)process->mappings.list.nr : 0;
-	walk_start(walk, &chance->store->seed, chance->max_frames);
+	walk_start(walk, &chance->config.store->seed, chance->config.max_frames);
 	if (!walk->nr_mappings) {
 		walk->has_raw = 1;
 		walk_append(walk, frame_make(FRAME_RAW, FRAME_EXACT, walk->pc));
@@ -130,6 +181,8 @@ static void walk_sample(struct second_chance *chance, const struct process *proc
 	for (uint32_t i = 0; walk->nr_mappings && i <= USER_WALK_MAX; i++)
 		if (walk_step(walk))
 			break;
+	if (home.is_beyond_copy && (walk->stop == STOP_unreadable || walk->stop == STOP_no_unwind_info))
+		walk_stop(walk, STOP_copy_cut, walk->module);
 	if (walk->stop == STOP_walker_limit)
 		walk_stop(walk, STOP_walker_limit, NO_MODULE);
 	home_at = NULL;
@@ -156,8 +209,9 @@ static void keep(struct second_chance *chance, const struct waiting *sample)
 
 	walk_finish(walk, count.process);
 	count.user = walk->key;
-	store_add_body(chance->store, &walk->record, sizeof(walk->record) + walk_nr_kept(walk) * sizeof(uint64_t));
-	store_add_count(chance->store, &count, 1);
+	store_add_body(chance->config.store, &walk->record,
+		       sizeof(walk->record) + walk_nr_kept(walk) * sizeof(uint64_t));
+	store_add_count(chance->config.store, &count, 1);
 	count_end(&chance->stats, walk, sample->record.time_ns);
 }
 
@@ -190,9 +244,11 @@ void second_chance_walk(struct second_chance *chance, uint64_t now_ns, bool is_l
 
 	for (size_t i = 0; i < chance->list.nr; i++) {
 		struct waiting *sample = &chance->list.data[i];
-		uint64_t age_ns = now_ns - sample->record.time_ns;
+		/* It may have come in after the time that the caller has looked at. */
+		uint64_t age_ns = now_ns > sample->record.time_ns ? now_ns - sample->record.time_ns : 0;
 
-		walk_sample(chance, processes_find_slot(chance->processes, sample->record.count.process), sample);
+		walk_sample(chance, processes_find_slot(chance->config.processes, sample->record.count.process),
+			    sample);
 		if (!is_last && may_go_on(chance->walk.stop, age_ns)) {
 			if (!hurry) {
 				chance->list.data[left++] = *sample;
@@ -230,15 +286,12 @@ void second_chance_add(struct second_chance *chance, const void *record, size_t 
 	chance->waiting_bytes += snapshot->stack_bytes;
 }
 
-struct second_chance *second_chance_create(const struct processes *processes, const struct programs *programs,
-					   struct store *store, uint32_t max_frames)
+struct second_chance *second_chance_create(const struct second_chance_config *config)
 {
 	struct second_chance *chance = memory_new(struct second_chance);
 
-	chance->processes = processes;
-	chance->programs = programs;
-	chance->store = store;
-	chance->max_frames = max_frames;
+	chance->config = *config;
+	table_init(&chance->code_ids, sizeof(struct code_place));
 	return chance;
 }
 
@@ -249,6 +302,8 @@ void second_chance_destroy(struct second_chance *chance)
 	for (size_t i = 0; i < chance->list.nr; i++)
 		forget(chance, &chance->list.data[i]);
 	vector_free(&chance->list);
+	vector_free(&chance->code);
+	table_deinit(&chance->code_ids);
 	free(chance);
 }
 

@@ -23,9 +23,17 @@
 
 struct second_chance;
 
-/* Borrows all three. max_frames as in programs_config. */
-struct second_chance *second_chance_create(const struct processes *processes, const struct programs *programs,
-					   struct store *store, uint32_t max_frames);
+struct second_chance_config {
+	/* Borrowed. The modules' reader is asked for code. */
+	const struct processes *processes;
+	const struct modules *modules;
+	const struct programs *programs;
+	struct store *store;
+	uint32_t max_frames;     /* as in programs_config */
+	uint32_t snapshot_bytes; /* what the programs copy of a stack */
+};
+
+struct second_chance *second_chance_create(const struct second_chance_config *config);
 void second_chance_destroy(struct second_chance *chance);
 
 /* A struct record_snapshot and the stack behind it; size_bytes is the whole record's. */

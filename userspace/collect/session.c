@@ -305,8 +305,14 @@ static int set_up(struct session *session, struct problem *problem)
 	if (session->config.snapshot_bytes || session->config.capture_path)
 		prctl(PR_SET_DUMPABLE, 0);
 	if (session->config.snapshot_bytes)
-		session->second_chance = second_chance_create(&session->processes, session->programs, &session->store,
-							      session->config.max_depth);
+		session->second_chance = second_chance_create(&(struct second_chance_config){
+			.processes = &session->processes,
+			.modules = &session->modules,
+			.programs = session->programs,
+			.store = &session->store,
+			.max_frames = session->config.max_depth,
+			.snapshot_bytes = session->config.snapshot_bytes,
+		});
 	tables_attach(session->tables, session->programs);
 	processes_attach(&session->processes, session->programs);
 	/* The side band first, so that no mapping falls between reading /proc and listening. */
