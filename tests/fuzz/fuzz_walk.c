@@ -4,10 +4,12 @@
  *
  * Nothing of that world has to make sense, but most numbers lead somewhere: a stack word is made of two bytes that say
  * "an address of the stack", "an address of the code" or "as it is", so that walks get deep. Code is there only as what
- * precedes an address: mostly calls. The pool is a segment of
- * memory with a guard around it, its index at the start and its rows behind; entries are as the input says, so they
- * point anywhere in the pool and out of it. Each step is checked against what holds of all steps, and the key is made
- * again from the frames as they come.
+ * precedes an address: mostly calls. The pool is a segment of memory with a guard around it, its index at the start and
+ * its rows behind; entries are as the input says, so they point anywhere in the pool and out of it. Each step is
+ * checked against what holds of all steps, and the key is made again from the frames as they come.
+ *
+ * Of what is read here make_seeds.py writes whole worlds, a kind of rule each: an order of its parts that changes here
+ * changes there.
  */
 #include <string.h>
 
@@ -20,7 +22,7 @@ enum {
 	MAPPINGS = 8,
 	MODULES = 4,
 	GRANULES = 32,
-	ROWS = 64,
+	ROWS = 128,
 	CODE_WORDS = 8,
 	STACK_BYTES = 2 * WALK_PAGE,
 	MODULE_BYTES = GRANULES / MODULES * GRANULE_SIZE,
@@ -136,28 +138,55 @@ static uint64_t take_word(struct source *source)
 	}
 }
 
+/* Where runtimes keep things: near, and aligned. */
+static int16_t take_near(struct source *source)
+{
+	return (int16_t)(8 * (int8_t)take(source, 1));
+}
+
+static struct unwind_rule take_switch(struct source *source, struct unwind_rule rule)
+{
+	uint16_t low = (uint16_t)take_near(source), high = (uint16_t)take_near(source);
+
+	rule.cfa_offset = (int32_t)(low | (uint32_t)high << 16);
+	rule.rbx_offset = take_near(source);
+	rule.ra_offset = take_near(source);
+	rule.cfa_add = take_near(source);
+	return rule;
+}
+
+/* A rule in 33 bits; the usual forms are likely. */
+struct rule_shape {
+	uint64_t cfa : 4, from_rsp : 1, reg : 4, ra_at_cfa : 1, ra : 3, ra_reg : 4, rbp : 3, rbp_reg : 4, rbp_place : 3,
+		cfa_place : 4, near_ra : 1, odd : 1;
+};
+
 static struct unwind_rule take_rule(struct source *source)
 {
-	uint64_t shape = take(source, 4);
+	uint64_t bits = take(source, 5);
+	struct rule_shape shape;
+
+	memcpy(&shape, &bits, sizeof(shape));
 	struct unwind_rule rule = {
-		.cfa = shape & 7,
-		.cfa_reg = shape & 8 ? DWARF_RSP : shape >> 4 & 15,
-		.ra = shape & 0x100 ? VALUE_AT_CFA : shape >> 9 & 7,
-		.ra_reg = shape >> 12 & 15,
-		.ra_offset = shape & 0x10000 ? -8 : (int16_t)take(source, 2),
-		.rbp = shape >> 17 & 7,
-		.rbp_reg = shape >> 20 & 15,
-		.rbp_offset = (int16_t)(-16 + 8 * (int)(shape >> 24 & 7)),
-		.cfa_offset = (int32_t)(8 * (shape >> 27 & 15)),
+		.cfa = shape.cfa < NR_CFAS ? shape.cfa : CFA_REGISTER,
+		.cfa_reg = shape.from_rsp ? DWARF_RSP : shape.reg,
+		.ra = shape.ra_at_cfa ? VALUE_AT_CFA : shape.ra,
+		.ra_reg = shape.ra_reg,
+		.rbp = shape.rbp,
+		.rbp_reg = shape.rbp_reg,
+		.rbp_offset = (int16_t)(-16 + 8 * (int)shape.rbp_place),
+		.cfa_offset = (int32_t)(8 * shape.cfa_place),
+		.rbx_offset = RBX_SAME,
 	};
 
-	rule.rbx_offset = shape & 0x80 ? RBX_SAME : (int16_t)take(source, 2);
-	if (shape >> 31) {
+	rule.ra_offset = shape.near_ra ? -8 : (int16_t)take(source, 2);
+	if (rule.cfa >= CFA_STACK_TOP)
+		rule = take_switch(source, rule);
+	if (shape.odd) {
 		rule.flags = (uint8_t)take(source, 1);
+		rule.rbx_offset = (int16_t)take(source, 2);
 		rule.cfa_offset = (int32_t)take(source, 4);
 		rule.cfa_add = (int16_t)take(source, 2);
-		if (rule.cfa == CFA_STACK_TOP && rule.flags & 0x80)
-			rule.cfa = CFA_GOROUTINE;
 	}
 	world.has_other_stacks |= rule.cfa >= CFA_STACK_TOP || rule.flags & RULE_OTHER_STACK;
 	return rule;
@@ -165,12 +194,13 @@ static struct unwind_rule take_rule(struct source *source)
 
 static void make_tables(struct source *source, uint64_t odd)
 {
-	uint64_t *granules = (uint64_t *)pool[0], *rows = granules + GRANULES;
+	uint64_t *granules = (uint64_t *)pool[0];
+	struct unwind_row *rows = (struct unwind_row *)(granules + GRANULES);
 
 	for (uint32_t i = 0; i < GRANULES; i++) {
 		uint64_t bits = take(source, 2);
 		struct unwind_granule granule = {
-			.first_row = GRANULES * 2 + (uint32_t)(bits & 127),
+			.first_row = GRANULES * 2 + (uint32_t)(bits & (ROWS - 1)),
 			.nr_rows = bits >> 7 & 7,
 			.rule = bits >> 10 & (RULES - 1),
 		};
@@ -179,8 +209,15 @@ static void make_tables(struct source *source, uint64_t odd)
 		if (bits >> 15)
 			granules[i] = take(source, 8);
 	}
-	for (uint32_t i = 0; i < ROWS; i++)
-		rows[i] = take(source, 8);
+	for (uint32_t i = 0; i < ROWS; i++) {
+		uint64_t bits = take(source, 2);
+
+		rows[i] = (struct unwind_row){.offset = bits & (GRANULE_SIZE - 1), .rule = bits >> 10 & (RULES - 1)};
+		if (bits >> 15) {
+			bits = take(source, 4);
+			memcpy(&rows[i], &bits, sizeof(rows[i]));
+		}
+	}
 	for (uint32_t i = 0; i < MODULES; i++) {
 		world.modules[i] = (struct module_table){
 			.nr_granules = GRANULES / MODULES,
@@ -329,6 +366,19 @@ static void check_end(struct stack_key *key)
 	CHECK(memcmp(key, &walk.key, sizeof(*key)) == 0);
 }
 
+/* What leaves with the frames; only a stack with raw addresses is the process's own. */
+static void check_record(struct stack_key *key)
+{
+	enum { PROCESS = 7 };
+
+	walk_finish(&walk, PROCESS);
+	stack_key_finish(key, walk.has_raw ? PROCESS : 0);
+	CHECK(memcmp(key, &walk.record.key, sizeof(*key)) == 0);
+	CHECK(walk.record.nr_frames <= walk.record.nr_walked && walk.record.nr_walked == walk.nr_walked);
+	CHECK(walk.record.nr_leaf_frames >= 1 && walk.record.nr_leaf_frames <= USER_FRAMES_MAX);
+	CHECK(!walk.record.is_kernel && walk.record.process == PROCESS);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct stack_key seed = {.hash = {0x0123456789abcdefull, 0xfedcba9876543210ull}};
@@ -345,5 +395,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (!check_step(&key))
 		CHECK(++nr_steps <= USER_WALK_MAX);
 	check_end(&key);
+	check_record(&key);
 	return 0;
 }

@@ -7,7 +7,7 @@ frames    pieces of real .eh_frame, their functions moved to where the fuzzer's 
           the instructions, encodings and augmentations that those files lack
 maps      /proc/PID/maps of what runs, in pieces; lines of hostile shapes
 sideband  records of the kernel (where it lets us), hand-made ones of each type
-walk      bytes of the programs themselves: there is no real file of this kind
+walk      worlds as fuzz_walk.c reads them, a kind of rule each; bytes of programs, for the rest of the world
 """
 
 import glob
@@ -385,6 +385,112 @@ def records():
     yield b"\1" + record(3, 0, struct.pack("<II", 50, 51) + b"x" * 4000 + b"\0" * 8) * 2
 
 
+# --- worlds to walk in ----------------------------------------------------------------------------------------------
+
+# Words as take_word() reads them; stack and code by their index, of 8 and of 5 bytes.
+NUMBER, ON_STACK, RAW, IN_CODE = 0, 2, 5, 6
+(CFA_NONE, CFA_ROOT, CFA_SIGNAL, CFA_UNSUPPORTED, CFA_REGISTER, CFA_MEMORY, CFA_INDEXED, CFA_PLT, CFA_STACK_TOP,
+    CFA_GOROUTINE) = range(10)
+RBX, RBP, RSP = 3, 6, 7
+SAME, AT_CFA, AT_REGISTER, REGISTER, UNDEFINED = range(5)
+INFERRED, OTHER_STACK, CALLER_EXACT = 1, 2, 4
+IS_32BIT, PROBED, REFUSES_PAGE = 1 << 28, 1 << 29, 8 << 24
+
+
+def word(kind, value=0):
+    return struct.pack("<HQ", kind, value) if kind == RAW else struct.pack("<H", kind | value << 3)
+
+
+def rule(cfa, reg=RSP, ra=AT_CFA, ra_reg=RSP, rbp=SAME, rbp_reg=RBP, place=2, near=(0, 0, 0, 0, 0), ra_offset=None,
+        odd=b""):
+    fields = [(cfa, 4), (0, 1), (reg, 4), (0, 1), (ra, 3), (ra_reg, 4), (rbp, 3), (rbp_reg, 4), (0, 3), (place, 4),
+        (ra_offset is None, 1), (bool(odd), 1)]
+    bits = at = 0
+    for value, size in fields:
+        bits |= int(value) << at
+        at += size
+    out = struct.pack("<Q", bits)[:5]
+    if ra_offset is not None:
+        out += struct.pack("<h", ra_offset)
+    if cfa >= CFA_STACK_TOP:
+        out += struct.pack("<5b", *near)
+    return out + odd
+
+
+def odd(flags=0, rbx=0, cfa=16, add=0):
+    return struct.pack("<Bhih", flags, rbx, cfa, add)
+
+
+def world(rules, stack, pc=word(IN_CODE, 20), odd=0, regs=(), base=word(ON_STACK, 8), probed=b"", real=word(NUMBER),
+        code=b"\1" * 8, granule=struct.pack("<H", 4 << 10), tables=b""):
+    """All code has the first of the rules, all of the stack these words over and over; rbp is a bit above rsp."""
+    start = {**{i: word(ON_STACK, 16 + i) for i in range(16)}, RSP: word(ON_STACK, 2), RBP: word(ON_STACK, 6)}
+    start.update(regs)
+    out = struct.pack("<HI", 96, odd | 0xff)
+    out += b"".join(rules[i % len(rules)] for i in range(28))
+    out += granule * 32 + struct.pack("<H", 5 << 10) * 128 + tables + code
+    out += (probed if odd & PROBED else b"") + real
+    return out + b"".join(start[i] for i in range(16)) + base + pc + b"".join(stack)
+
+
+def worlds():
+    call, up = word(IN_CODE, 20), word(ON_STACK, 200)
+    usual = [call, up]
+    # Every way to a CFA with every way to the return address; rbp at places that are there, and that are not.
+    for cfa in range(10):
+        for ra in range(5):
+            for reg, rbp in [(RSP, SAME), (RBP, AT_CFA), (RBX, AT_REGISTER), (0, REGISTER), (12, UNDEFINED)]:
+                yield world([rule(cfa, reg=reg, ra=ra, ra_reg=reg, rbp=rbp, rbp_reg=reg)], usual)
+                yield world([rule(cfa, reg=reg, ra=ra, rbp=rbp, odd=odd(INFERRED | CALLER_EXACT, rbx=-24))], [call])
+    # A goroutine's stack: {state, thread, goroutine, rsp, pc} follow each other from where the thread's base points.
+    states = [word(ON_STACK, 8 + 8 * i) for i in range(1, 5)]
+    for ra in (AT_CFA, SAME):
+        for rbp in (SAME, AT_REGISTER):
+            for near in [(0, 0, 0, 1, 0), (0, 0, 0, 0, 1), (127, -128, 5, 6, 7), (0, 0, 0, -128, 0), (1, 1, 1, 1, -1)]:
+                for stack in ([*states, call], [up], [up, call], [word(NUMBER)], [word(RAW, 2 ** 64 - 1), up],
+                        [word(RAW, 0x7ff000000804), call]):
+                    yield world([rule(CFA_GOROUTINE, ra=ra, rbp=rbp, near=near)], stack)
+                    yield world([rule(CFA_STACK_TOP, ra=ra, rbp=rbp, near=near)], stack)
+    yield world([rule(CFA_GOROUTINE)], usual, base=word(NUMBER))
+    yield world([rule(CFA_GOROUTINE)], [word(NUMBER), word(ON_STACK, 9), word(ON_STACK, 10)])
+    yield world([rule(CFA_GOROUTINE, ra=SAME, rbp=AT_REGISTER, near=(0, 0, 0, 0, 16))],
+        [word(ON_STACK), call, up, word(ON_STACK, 14), word(ON_STACK, 10)])
+    # {state, distance} at rsp; the stack's top is in the state, and the return address that far below it.
+    for distance in (word(NUMBER, 16), word(NUMBER, 13), word(RAW, 2 ** 63)):
+        for top in (-1, 0, 1):
+            yield world([rule(CFA_STACK_TOP, near=(0, 1, top, 0, 0))], [word(ON_STACK, 4), distance, call, up, call],
+                regs=[(RSP, word(ON_STACK))])
+    # A stack that leads to itself is walked to the greatest depth; one of 8 KiB to its end.
+    yield world([rule(CFA_REGISTER, odd=odd(OTHER_STACK, cfa=0))], [call])
+    yield world([rule(CFA_REGISTER, place=1)], [call])
+    # Without rules: leaves, chains of frame pointers that end in 0, in an odd word, in what is not there; 32 bits.
+    for flags in (0, IS_32BIT, REFUSES_PAGE, REFUSES_PAGE | IS_32BIT):
+        for stack in ([up, call], [word(NUMBER), call], [word(NUMBER)], [call, word(NUMBER)], [word(NUMBER, 1)]):
+            for rbp in (word(ON_STACK, 6), word(NUMBER), word(ON_STACK, 511), word(ON_STACK, 512), word(NUMBER, 3)):
+                yield world([rule(CFA_NONE)], stack, odd=flags, regs=[(RBP, rbp)], code=b"\0" * 72)
+                yield world([rule(CFA_NONE)], stack, odd=flags, regs=[(RBP, rbp)])
+    # Calls through every operand, of every length; what precedes a place in the code that is in no mapping.
+    for modrm in (0x10, 0x14, 0x15, 0x50, 0x54, 0x90, 0x94, 0xd0, 0x08):
+        for length in range(1, 8):
+            yield world([rule(CFA_NONE)], [call], code=bytes([2 | (8 - length) % 8 << 2, modrm, 0x25]) * 8)
+    yield world([rule(CFA_NONE)], [word(NUMBER, 77)])
+    # Frames on rbp that lie below; pc in a probe's page; a caller in no mapping; values that have no place.
+    yield world([rule(CFA_REGISTER, reg=RBP)], usual, regs=[(RSP, word(ON_STACK, 500))])
+    yield world([rule(CFA_REGISTER)], usual, pc=word(NUMBER, 99), odd=PROBED, probed=word(NUMBER, 99), real=call)
+    yield world([rule(CFA_REGISTER)], [word(NUMBER, 99), up])
+    for offset in (-8, -12, -16):
+        yield world([rule(CFA_REGISTER, ra_offset=offset, rbp=REGISTER, rbp_reg=12)], usual)
+        yield world([rule(CFA_REGISTER, ra_offset=offset, ra=AT_REGISTER, ra_reg=12)], usual)
+    # Rows in a granule; the fixed rules; rows, index entries and rules that are nowhere.
+    two = [rule(CFA_REGISTER), rule(CFA_REGISTER, reg=RBX), rule(CFA_INDEXED, reg=RBX)]
+    nowhere = struct.pack("<QII", 0, 2 ** 32 - 1, 2 ** 32 - 1)
+    for bits in (5 << 10 | 5 << 7 | 3, 1 << 10, 2 << 10, 3 << 10):
+        yield world(two, usual, granule=struct.pack("<H", bits))
+    for first, number, kind in [(2 ** 32 - 1, 5, 4), (64, 0xffff, 4), (64, 0, 0xffff)]:
+        yield world(two, usual, granule=struct.pack("<HIHH", 0x8000, first, number, kind))
+    yield world(two, usual, odd=0xf00, tables=nowhere * 4)
+
+
 def main():
     folder = sys.argv[1]
     for index, piece in enumerate(real_pieces()):
@@ -394,6 +500,8 @@ def main():
     for name, inputs in [("rows", whole_files()), ("maps", maps_texts()), ("sideband", records())]:
         for index, data in enumerate(inputs):
             write(f"{folder}/{name}", f"seed-{index}", data)
+    for index, data in enumerate(worlds()):
+        write(f"{folder}/walk", f"made-{index}", data)
     for path in FILES[:3]:
         with open(path, "rb") as file:
             data = file.read()

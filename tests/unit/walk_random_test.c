@@ -404,7 +404,7 @@ static struct unwind_rule garbage_rule(void)
 	memcpy(&rule, bits, sizeof(rule));
 	/* Most mean something: kinds in range, small offsets. */
 	if (below(4)) {
-		rule.cfa = below(4) ? CFA_REGISTER : (uint8_t)below(CFA_PLT + 1);
+		rule.cfa = below(4) ? CFA_REGISTER : (uint8_t)below(NR_CFAS);
 		rule.cfa_reg = below(4) ? (below(2) ? DWARF_RSP : DWARF_RBP) : (uint8_t)below(NR_REGS);
 		rule.cfa_offset = (int32_t)below(32) * (below(16) ? 16 : 8);
 		rule.cfa_add = (int16_t)((int32_t)below(32) * 8 - 64);
@@ -412,6 +412,10 @@ static struct unwind_rule garbage_rule(void)
 		rule.rbp = below(2) ? VALUE_SAME : (uint8_t)below(VALUE_UNDEFINED + 1);
 		rule.ra_offset = below(8) ? -8 : (int16_t)((int32_t)below(32) * 8 - 128);
 		rule.rbp_offset = (int16_t)((int32_t)below(32) * 8 - 128);
+	}
+	if (rule.cfa >= CFA_STACK_TOP && below(4)) {
+		rule.cfa_offset = (int32_t)(below(32) * 8 | below(32) * 8 << 16);
+		rule.rbx_offset = (int16_t)(below(32) * 8);
 	}
 	if (!other_stacks) {
 		rule.flags &= (uint8_t)~RULE_OTHER_STACK;
@@ -450,7 +454,7 @@ static void make_garbage(void)
 	other_stacks = below(2);
 
 	home_init();
-	home.thread_base = below(2) ? GARBAGE + below(GARBAGE_STACK) : random_word();
+	home.thread_base = below(2) ? GARBAGE + below(GARBAGE_STACK) / 8 * 8 : random_word();
 	for (uint32_t i = RULE_FIRST_FREE; i < NR_RULES; i++)
 		home_add_rule(garbage_rule());
 	make_garbage_pool();
