@@ -40,6 +40,7 @@ static struct {
 	uint64_t nr_reads;
 	uint64_t thread_base;
 	bool has_other_stacks; /* some rule leads to a stack that may lie below */
+	bool has_rbp_frames;   /* some rule tells the frame by rbp, while rsp may be on another stack */
 	uint64_t probed;       /* a pc in whose place there is another, 0 = none */
 	uint64_t real;
 } world;
@@ -189,6 +190,7 @@ static struct unwind_rule take_rule(struct source *source)
 		rule.cfa_add = (int16_t)take(source, 2);
 	}
 	world.has_other_stacks |= rule.cfa >= CFA_STACK_TOP || rule.flags & RULE_OTHER_STACK;
+	world.has_rbp_frames |= rule.cfa == CFA_REGISTER && rule.cfa_reg == DWARF_RBP;
 	return rule;
 }
 
@@ -273,7 +275,7 @@ static void make_world(struct source *source)
 	uint64_t odd = take(source, 4);
 
 	memset(world.rules, 0, sizeof(world.rules));
-	world.has_other_stacks = false;
+	world.has_other_stacks = world.has_rbp_frames = false;
 	for (uint32_t i = 0; i < RULES; i++) {
 		world.rules[i].cfa = i < RULE_FIRST_FREE ? i : CFA_NONE;
 		if (i >= RULE_FIRST_FREE)
@@ -327,6 +329,16 @@ static void check_frame(uint64_t frame, uint64_t flags, uint64_t pc)
 		      (pc == world.probed && frame_raw_pc(frame) == (world.real & FRAME_PAYLOAD_MASK)));
 }
 
+/* Whether what precedes pc can be a call: the opcode of one is in the bytes of one. */
+static bool may_follow_call(uint64_t pc)
+{
+	uint8_t before[8];
+
+	if (walk_read_user(before, sizeof(before), pc - sizeof(before)))
+		return false;
+	return before[3] == 0xe8 || memchr(before + 1, 0xff, 6);
+}
+
 /* 1 = the walk is over. Adds the frames that came to the key. */
 static int check_step(struct stack_key *key)
 {
@@ -342,10 +354,14 @@ static int check_step(struct stack_key *key)
 		check_frame(last_frame(), flags, pc);
 		stack_key_add(key, last_frame());
 	}
-	/* Callers lie higher, but for a signal's; a leaf may have taken its return address off the stack already. */
+	/*
+	 * Callers lie higher, but for a signal's; a leaf may have taken its return address off the stack already. One
+	 * that rbp leads to has to prove that it is a caller.
+	 */
 	if (!over && !world.has_other_stacks)
 		CHECK(walk.regs[DWARF_RSP] > rsp || walk.known_regs == ~0u ||
-		      (walk.regs[DWARF_RSP] == rsp && (flags & FRAME_EXACT)));
+		      (walk.regs[DWARF_RSP] == rsp && (flags & FRAME_EXACT)) ||
+		      (world.has_rbp_frames && may_follow_call(walk.pc)));
 	return over;
 }
 
