@@ -32,6 +32,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "debug_strings.h"
 #include "vector.h"
 
 enum {
@@ -51,10 +52,12 @@ struct debug_info {
 	struct Dwarf *dwarf;
 	struct Dwarf *alt;
 	struct elf_file empty; /* stands in for the alternate file that is not there */
+	struct debug_strings strings;
 };
 
 /* One look-up of many addresses. */
 struct search {
+	const struct debug_strings *strings;
 	const struct debug_code *code;
 	size_t nr_code;
 	struct debug_query *queries;
@@ -124,22 +127,29 @@ static int empty_file_create(struct elf_file *ret)
 	return elf_file_open_memory(image, sizeof(*image), ret);
 }
 
+/* The alternate file, or an empty one in its place. */
+static Dwarf *alt_begin(struct debug_info *info, const struct elf_file *alt)
+{
+	Dwarf *dwarf = alt && elf_file_debug_fits(alt) ? dwarf_begin_elf(alt->elf, DWARF_C_READ, NULL) : NULL;
+
+	if (dwarf && debug_strings_add(&info->strings, alt) == 0)
+		return dwarf;
+	dwarf_end(dwarf);
+	return empty_file_create(&info->empty) ? NULL : dwarf_begin_elf(info->empty.elf, DWARF_C_READ, NULL);
+}
+
 int debug_info_create(const struct elf_file *file, const struct elf_file *alt, struct debug_info **ret)
 {
 	struct debug_info *info;
-	int err;
 
 	if (!elf_file_has_debug_info(file) || !elf_file_debug_fits(file))
 		return -ENODATA;
 	info = memory_new(struct debug_info);
 	info->empty.fd = -1;
 	info->dwarf = dwarf_begin_elf(file->elf, DWARF_C_READ, NULL);
-	if (info->dwarf && alt && elf_file_debug_fits(alt))
-		info->alt = dwarf_begin_elf(alt->elf, DWARF_C_READ, NULL);
-	err = info->alt ? 0 : empty_file_create(&info->empty);
-	if (info->dwarf && !info->alt && err == 0)
-		info->alt = dwarf_begin_elf(info->empty.elf, DWARF_C_READ, NULL);
-	if (!info->dwarf || !info->alt) {
+	if (info->dwarf && debug_strings_add(&info->strings, file) == 0)
+		info->alt = alt_begin(info, alt);
+	if (!info->alt) {
 		debug_info_destroy(info);
 		return -ENODATA;
 	}
@@ -155,6 +165,7 @@ void debug_info_destroy(struct debug_info *info)
 	dwarf_end(info->dwarf);
 	dwarf_end(info->alt);
 	elf_file_close(&info->empty);
+	debug_strings_deinit(&info->strings);
 	free(info);
 }
 
@@ -397,20 +408,33 @@ static uint32_t die_number(Dwarf_Die *die, unsigned int name)
 /* --- chains ---------------------------------------------------------------------------------------------------------
  */
 
-static const char *die_string(Dwarf_Die *die, unsigned int name)
+static const char *die_string(const struct unit_walk *walk, Dwarf_Die *die, unsigned int name)
 {
 	Dwarf_Attribute attribute;
 
-	return dwarf_formstring(dwarf_attr_integrate(die, name, &attribute));
+	return debug_string(walk->search->strings, dwarf_attr_integrate(die, name, &attribute));
+}
+
+/* Where an entry's function is declared, by the line table of the unit that says so: it may be another one. */
+static const char *die_decl_file(const struct unit_walk *walk, Dwarf_Die *die)
+{
+	Dwarf_Attribute attribute;
+	Dwarf_Die unit;
+
+	if (!dwarf_attr_integrate(die, DW_AT_decl_file, &attribute) ||
+	    !dwarf_cu_die(attribute.cu, &unit, NULL, NULL, NULL, NULL, NULL, NULL) ||
+	    !debug_strings_allow_lines(walk->search->strings, &unit))
+		return NULL;
+	return dwarf_decl_file(die);
 }
 
 /* Everything of a frame that the entry itself knows; file and line come from elsewhere. */
 static void frame_describe(const struct unit_walk *walk, struct scope *scope, struct debug_frame *frame)
 {
-	frame->linkage_name = die_string(&scope->die, DW_AT_linkage_name);
+	frame->linkage_name = die_string(walk, &scope->die, DW_AT_linkage_name);
 	if (!frame->linkage_name)
-		frame->linkage_name = die_string(&scope->die, DW_AT_MIPS_linkage_name);
-	frame->name = die_string(&scope->die, DW_AT_name);
+		frame->linkage_name = die_string(walk, &scope->die, DW_AT_MIPS_linkage_name);
+	frame->name = die_string(walk, &scope->die, DW_AT_name);
 	frame->folder = walk->folder;
 	frame->start_line = die_number(&scope->die, DW_AT_decl_line);
 	frame->start = scope->parent == NO_SCOPE ? scope->start : 0;
@@ -445,7 +469,7 @@ static void chain_report(const struct unit_walk *walk, struct debug_query *query
 		else
 			line_read(walk, query->file_addr, &frames[nr].file, &frames[nr].line);
 		if (!frames[nr].file)
-			frames[nr].file = dwarf_decl_file(&scope->die);
+			frames[nr].file = die_decl_file(walk, &scope->die);
 		callee = &scope->die;
 		number = scope->parent;
 	}
@@ -523,12 +547,14 @@ static void walk_collect(struct unit_walk *walk)
 
 static void walk_report(struct unit_walk *walk)
 {
+	const struct debug_strings *strings = walk->search->strings;
+	bool allowed = debug_strings_allow_lines(strings, walk->unit);
 	Dwarf_Attribute attribute;
 
-	walk->folder = dwarf_formstring(dwarf_attr(walk->unit, DW_AT_comp_dir, &attribute));
-	if (dwarf_getsrclines(walk->unit, &walk->lines, &walk->nr_lines) != 0)
+	walk->folder = debug_string(strings, dwarf_attr(walk->unit, DW_AT_comp_dir, &attribute));
+	if (!allowed || dwarf_getsrclines(walk->unit, &walk->lines, &walk->nr_lines) != 0)
 		walk->nr_lines = 0;
-	if (dwarf_getsrcfiles(walk->unit, &walk->files, &walk->nr_files) != 0)
+	if (!allowed || dwarf_getsrcfiles(walk->unit, &walk->files, &walk->nr_files) != 0)
 		walk->files = NULL;
 	for (size_t i = 0; i < walk->queries.nr; i++) {
 		struct debug_query *query = walk->queries.data[i];
@@ -560,7 +586,7 @@ static void unit_search(struct search *search, Dwarf_Die *unit)
 void debug_info_find(struct debug_info *info, const struct debug_code *code, size_t nr_code,
 		     struct debug_query *queries, size_t nr, debug_found_fn found, void *context)
 {
-	struct search search = {code, nr_code, queries, nr, found, context, WORK_MAX};
+	struct search search = {&info->strings, code, nr_code, queries, nr, found, context, WORK_MAX};
 	Dwarf_CU *unit = NULL;
 	Dwarf_Die unit_die;
 	uint8_t type;

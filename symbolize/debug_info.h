@@ -20,8 +20,8 @@ struct debug_code {
 /* An address to look up and what is known of it so far. */
 struct debug_query {
 	uint64_t file_addr; /* in the space of the file that has the DWARF */
-	size_t index;	    /* the asker's */
-	bool answered;	    /* a function was found, debug_found_fn has been called */
+	size_t index;       /* the asker's */
+	bool answered;      /* a function was found, debug_found_fn has been called */
 	/* The line of an address that no function covers (assembly); borrowed as long as the debug_info. */
 	const char *folder; /* NULL = file is absolute, or nothing is known of its folder */
 	const char *file;
@@ -31,8 +31,8 @@ struct debug_query {
 /* One function of a chain; strings are borrowed as long as the debug_info, NULL = absent. */
 struct debug_frame {
 	const char *linkage_name; /* as the linker sees it */
-	const char *name;	  /* as in the source, without scopes */
-	const char *folder;	  /* of the unit, for a relative file */
+	const char *name;         /* as in the source, without scopes */
+	const char *folder;       /* of the unit, for a relative file */
 	const char *file;
 	uint32_t line;
 	uint32_t start_line;
@@ -44,7 +44,8 @@ typedef void (*debug_found_fn)(const struct debug_query *query, const struct deb
 			       void *context);
 
 /*
- * file and alt (NULL: none) have to stay open as long as the result. -ENODATA: no DWARF that libdw reads.
+ * file and alt (NULL: none) have to stay open as long as the result. -ENODATA: no DWARF that libdw reads
+ * without risk.
  */
 int debug_info_create(const struct elf_file *file, const struct elf_file *alt, struct debug_info **ret);
 void debug_info_destroy(struct debug_info *info);

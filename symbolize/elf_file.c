@@ -69,12 +69,13 @@ bool elf_file_debug_fits(const struct elf_file *file)
 			return false;
 		name = elf_strptr(file->elf, names, header.sh_name);
 		if (header.sh_type == SHT_NOBITS || !name ||
-		    (strncmp(name, ".debug", 6) != 0 && strncmp(name, ".zdebug", 7) != 0))
+		    (strncmp(name, ".debug", 6) != 0 && strncmp(name, ".zdebug", 7) != 0 &&
+		     strncmp(name, ".gnu.debuglto_", 14) != 0))
 			continue;
 		/* The packed size first: gelf_getchdr reads the section. */
 		if (header.sh_size > ELF_SECTION_MAX)
 			return false;
-		size = section_unpacked_size(scn, &header, strncmp(name, ".zdebug", 7) == 0);
+		size = section_unpacked_size(scn, &header, strstr(name, ".zdebug") != NULL);
 		sum += size;
 		if (size > ELF_SECTION_MAX || sum > ELF_DEBUG_MAX)
 			return false;
