@@ -3,88 +3,16 @@
  * processes_test.c - two streams tell of process images: which mappings does each image have in the end?
  *
  * Records are handed in as the kernel's programs and its side band send them; nothing is published, as that needs
- * loaded programs. Mappings are anonymous or of special names, except where a file matters: then it is this program.
+ * loaded programs. Mappings are anonymous or of special names.
  */
-#include "processes.h"
+#include "processes_world.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "maps.h"
-
-enum { PID = 500, CHILD = 501, NR_SLOTS = 1000 };
-
-struct world {
-	struct modules modules;
-	struct processes processes;
-	struct reader *tables_reader;
-	struct tables *tables;
-	struct mapping_slot slots[NR_SLOTS];
-};
-
-static struct world *world;
-
-static int start_world(void **state)
-{
-	(void)state;
-	world = memory_new(struct world);
-	world->tables = tables_create(world->tables_reader = reader_create(NULL));
-	modules_init(&world->modules, reader_create(NULL), 64);
-	processes_init(&world->processes, &world->modules, world->tables);
-	mapping_runs_init(&world->processes.runs, world->slots, NR_SLOTS);
-	return 0;
-}
-
-static int end_world(void **state)
-{
-	(void)state;
-	tables_destroy(world->tables);
-	reader_destroy(world->tables_reader);
-	processes_deinit(&world->processes);
-	reader_destroy(world->modules.reader);
-	modules_deinit(&world->modules);
-	free(world);
-	return 0;
-}
+enum { PID = 500, CHILD = 501 };
 
 /* ---- records ---- */
-
-/* The image of a pid after nr_execs; its slot is unique as well. */
-static struct process_id image_id(uint32_t pid, uint32_t nr_execs)
-{
-	return (struct process_id){.start_boottime_ns = 1000000 + pid, .tgid = 70000 + pid, .exec_id = nr_execs};
-}
-
-static struct record_process make_record(enum process_origin origin, uint32_t pid, uint32_t nr_execs, const char *comm)
-{
-	struct record_process record = {
-		.type = RECORD_PROCESS,
-		.origin = origin,
-		.id = image_id(pid, nr_execs),
-		.entry = {.slot = pid * 10 + nr_execs},
-		.pid = pid,
-	};
-
-	if (origin == ORIGIN_EXEC)
-		record.parent = image_id(pid, nr_execs - 1);
-	memcpy(record.comm, comm, strlen(comm));
-	return record;
-}
-
-static void meet(uint32_t pid, uint32_t nr_execs)
-{
-	struct record_process record = make_record(ORIGIN_SAMPLE, pid, nr_execs, "met");
-
-	processes_handle_record(&world->processes, &record);
-}
 
 static void fork_from(uint32_t parent, uint32_t parent_execs, uint32_t pid, struct process_entry entry)
 {
@@ -131,17 +59,6 @@ static void rename_thread(uint32_t pid, uint32_t tid, const char *name, bool is_
 }
 
 /* ---- what came of it ---- */
-
-static struct process *image(uint32_t pid, uint32_t nr_execs)
-{
-	uint32_t slot = pid * 10 + nr_execs;
-	const struct process *process = processes_find_slot(&world->processes, slot);
-
-	assert_non_null(process);
-	assert_int_equal(process->slot, slot);
-	assert_int_equal(process->pid, pid);
-	return (struct process *)process;
-}
 
 /* The names of what is mapped, in order: "a b". */
 static void check_mapped(const struct process *process, const char *expected)
@@ -482,112 +399,8 @@ static void missing_mapping(void **state)
 	assert_false(image(PID, 0)->stale);
 }
 
-/* ---- files ---- */
-
-static void keep_own_text(const struct map_line *line, void *context)
-{
-	struct sideband_record *record = context;
-	struct stat own, st;
-
-	if (!line->executable || record->type || stat("/proc/self/exe", &own) || stat(line->path, &st) || st.st_ino != own.st_ino)
-		return;
-	*record = (struct sideband_record){
-		.type = SIDEBAND_MMAP,
-		.pid = (uint32_t)getpid(),
-		.mmap = {.start = line->start,
-			 .end = line->end,
-			 .file_offset = line->file_offset,
-			 .path = memory_strdup(line->path),
-			 .inode = line->inode,
-			 .major = line->major,
-			 .minor = line->minor},
-	};
-}
-
-/* A file becomes a module once, whoever maps it; data that is mapped executable is no code of it. */
-static void mapped_files(void **state)
-{
-	struct sideband_record record = {0};
-	uint32_t pid = (uint32_t)getpid();
-
-	(void)state;
-	assert_int_equal(maps_read(world->processes.proc_folder, getpid(), keep_own_text, &record, NULL), 0);
-	assert_int_equal(record.type, SIDEBAND_MMAP);
-	meet(pid, 0);
-	processes_handle_sideband(&world->processes, &record);
-	const struct mapping *mapping = &image(pid, 0)->mappings.list.data[0];
-
-	assert_int_equal(world->modules.list.nr, 1);
-	assert_int_equal(mapping->module, 0);
-	/* Module offsets begin at the file's lowest address, which is where the program's first page is. */
-	extern const char __executable_start[];
-
-	assert_int_equal(mapping->module_offset, mapping->start - (uint64_t)__executable_start);
-	record.mmap.start += 0x10000000;
-	record.mmap.end += 0x10000000;
-	processes_handle_sideband(&world->processes, &record);
-	assert_int_equal(image(pid, 0)->mappings.list.nr, 2);
-	assert_int_equal(image(pid, 0)->mappings.list.data[1].module, 0);
-	record.mmap.start += 0x10000000;
-	record.mmap.end += 0x10000000;
-	record.mmap.file_offset = 1ull << 40;
-	processes_handle_sideband(&world->processes, &record);
-	assert_int_equal(image(pid, 0)->mappings.list.data[2].module, NO_MODULE);
-	assert_int_equal(world->modules.list.nr, 1);
-	free((void *)record.mmap.path);
-}
-
-static bool has_module(const char *part)
-{
-	for (size_t i = 0; i < world->modules.list.nr; i++)
-		if (strstr(world->modules.list.data[i].path, part))
-			return true;
-	return false;
-}
-
-/* What a script will map is what its interpreter maps. */
-static void prepared_script(void **state)
-{
-	char path[] = "/tmp/processes_test_XXXXXX";
-	int fd = mkstemp(path);
-
-	(void)state;
-	assert_true(fd >= 0);
-	assert_int_equal(dprintf(fd, "#! /bin/sh -e\nexit 0\n"), 21);
-	close(fd);
-	processes_prepare_executable(&world->processes, path);
-	unlink(path);
-	assert_true(has_module(path));
-	assert_true(has_module("sh"));
-	assert_true(has_module("ld-linux"));
-	assert_true(has_module("libc.so"));
-	assert_int_equal(world->processes.list.nr, 0);
-	assert_int_equal(world->modules.nr_unreadable, 0);
-	/* A path that leads nowhere is somebody else's to complain about. */
-	size_t nr = world->modules.list.nr;
-
-	processes_prepare_executable(&world->processes, "/nonexistent/program");
-	processes_prepare_executable(&world->processes, "/dev/null");
-	assert_int_equal(world->modules.list.nr, nr);
-}
-
-static void prepared_process(void **state)
-{
-	char own[4096] = "";
-
-	(void)state;
-	assert_true(readlink("/proc/self/exe", own, sizeof(own) - 1) > 0);
-	processes_prepare(&world->processes, (uint32_t)getpid());
-	assert_true(has_module(own));
-	assert_true(has_module("libc.so"));
-	assert_true(has_module("[vdso]"));
-	assert_int_equal(world->processes.list.nr, 0);
-	processes_prepare(&world->processes, 0x7fffffff); /* nobody */
-}
-
 int main(void)
 {
-#define PROCESS_TEST(name) cmocka_unit_test_setup_teardown(name, start_world, end_world)
 	const struct CMUnitTest images[] = {
 		PROCESS_TEST(met_by_a_sample),        PROCESS_TEST(exec),
 		PROCESS_TEST(exec_after_exec),        PROCESS_TEST(exec_mark_twice),
@@ -602,9 +415,6 @@ int main(void)
 		PROCESS_TEST(lost_records),
 		PROCESS_TEST(mappings_without_end),
 		PROCESS_TEST(missing_mapping),
-		PROCESS_TEST(mapped_files),
-		PROCESS_TEST(prepared_script),
-		PROCESS_TEST(prepared_process),
 	};
 
 	return cmocka_run_group_tests(images, NULL, NULL) + cmocka_run_group_tests(others, NULL, NULL);

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * processes_world.h - the processes of a run without loaded programs: nothing is published. Includes cmocka.
+ */
+#ifndef EBPROF_TESTS_PROCESSES_WORLD_H
+#define EBPROF_TESTS_PROCESSES_WORLD_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "processes.h"
+
+enum { NR_SLOTS = 1000 };
+
+struct world {
+	struct modules modules;
+	struct processes processes;
+	struct reader *tables_reader;
+	struct tables *tables;
+	struct mapping_slot slots[NR_SLOTS];
+};
+
+static struct world *world;
+
+static inline int start_world(void **state)
+{
+	(void)state;
+	world = memory_new(struct world);
+	world->tables = tables_create(world->tables_reader = reader_create(NULL));
+	modules_init(&world->modules, reader_create(NULL), 64);
+	processes_init(&world->processes, &world->modules, world->tables);
+	mapping_runs_init(&world->processes.runs, world->slots, NR_SLOTS);
+	return 0;
+}
+
+static inline int end_world(void **state)
+{
+	(void)state;
+	tables_destroy(world->tables);
+	reader_destroy(world->tables_reader);
+	processes_deinit(&world->processes);
+	reader_destroy(world->modules.reader);
+	modules_deinit(&world->modules);
+	free(world);
+	return 0;
+}
+
+/* The image of a pid after nr_execs; its slot is unique as well. */
+static inline struct process_id image_id(uint32_t pid, uint32_t nr_execs)
+{
+	return (struct process_id){.start_boottime_ns = 1000000 + pid, .tgid = 70000 + pid, .exec_id = nr_execs};
+}
+
+static inline struct record_process make_record(enum process_origin origin, uint32_t pid, uint32_t nr_execs,
+						const char *comm)
+{
+	struct record_process record = {
+		.type = RECORD_PROCESS,
+		.origin = origin,
+		.id = image_id(pid, nr_execs),
+		.entry = {.slot = pid * 10 + nr_execs},
+		.pid = pid,
+	};
+
+	if (origin == ORIGIN_EXEC)
+		record.parent = image_id(pid, nr_execs - 1);
+	memcpy(record.comm, comm, strlen(comm));
+	return record;
+}
+
+static inline void meet(uint32_t pid, uint32_t nr_execs)
+{
+	struct record_process record = make_record(ORIGIN_SAMPLE, pid, nr_execs, "met");
+
+	processes_handle_record(&world->processes, &record);
+}
+
+static inline struct process *image(uint32_t pid, uint32_t nr_execs)
+{
+	uint32_t slot = pid * 10 + nr_execs;
+	const struct process *process = processes_find_slot(&world->processes, slot);
+
+	assert_non_null(process);
+	assert_int_equal(process->slot, slot);
+	assert_int_equal(process->pid, pid);
+	return (struct process *)process;
+}
+
+#define PROCESS_TEST(name) cmocka_unit_test_setup_teardown(name, start_world, end_world)
+
+#endif
