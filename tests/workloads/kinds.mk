@@ -59,4 +59,15 @@ $(W)/build-musl $(W)/build-musl-static: $(W)/build-%: tests/workloads/shares.c t
 endif
 KINDS += $(KIND_BUILDS)
 
+# 32 bits, where there is a libc for them; and the same for 64.
+HAS_LIBC32 := $(shell echo 'int main(void) { return 0; }' | $(CC) -m32 -x c - -o /dev/null 2>/dev/null && echo yes)
+BITS := $(W)/kind_bits64 $(if $(HAS_LIBC32),$(W)/kind_bits32 $(W)/kind_bits32-static)
+bits_64 := -m64
+bits_32 := -m32
+bits_32-static := -m32 -static
+$(BITS): $(W)/kind_bits%: tests/workloads/kind_bits32.c tests/workloads/work.h tests/workloads/kinds.mk
+	$(call say,CC)
+	$(Q)mkdir -p $(@D) && $(CC) $(WORKLOAD_CFLAGS) -fno-omit-frame-pointer $(bits_$*) $< -o $@
+KINDS += $(BITS)
+
 workloads: $(KINDS)

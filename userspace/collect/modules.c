@@ -8,6 +8,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "message.h"
@@ -31,6 +32,7 @@ void modules_init(struct modules *modules, struct reader *reader, uint32_t max)
 	modules->reader = reader;
 	modules->max = max < MODULES_MAX ? max : MODULES_MAX;
 	modules->vdso = NO_MODULE;
+	modules->vdso_32bit = NO_MODULE;
 	table_init(&modules->build_ids, sizeof(struct build_id_key));
 	table_init(&modules->inodes, sizeof(struct inode_key));
 }
@@ -174,6 +176,32 @@ static int vdso_file(void)
 	return steal_fd(fd);
 }
 
+/* That of a 32-bit process, from its memory. */
+static int vdso_file_of(const struct module_source *source)
+{
+	_cleanup_close_ int fd = memfd_create("[vdso]", MFD_CLOEXEC);
+	size_t size = (size_t)(source->end - source->start);
+	_cleanup_free_ void *bytes = size <= VDSO_MAX ? memory_zalloc(size, 1) : NULL;
+	struct iovec local = {.iov_base = bytes, .iov_len = size};
+	struct iovec remote = {.iov_base = (void *)(uintptr_t)source->start, .iov_len = size};
+
+	if (fd < 0 || !bytes || process_vm_readv(source->pid, &local, 1, &remote, 1, 0) != (ssize_t)size ||
+	    write(fd, bytes, size) != (ssize_t)size)
+		return -ENOENT;
+	return steal_fd(fd);
+}
+
+static uint32_t find_vdso_32bit(struct modules *modules, const struct module_source *source, bool *added)
+{
+	if (modules->vdso_32bit == NO_MODULE && source->pid) {
+		int fd = vdso_file_of(source);
+
+		if (fd >= 0)
+			modules->vdso_32bit = add_file(modules, fd, "[vdso]", added);
+	}
+	return modules->vdso_32bit;
+}
+
 static uint32_t find_vdso(struct modules *modules, bool *added)
 {
 	if (modules->vdso == NO_MODULE) {
@@ -211,7 +239,7 @@ uint32_t modules_find(struct modules *modules, const struct module_source *sourc
 
 	*added = false;
 	if (strcmp(source->path, "[vdso]") == 0)
-		return find_vdso(modules, added);
+		return source->end <= UINT32_MAX ? find_vdso_32bit(modules, source, added) : find_vdso(modules, added);
 	if (source->path[0] != '/' || strncmp(source->path, "//anon", 6) == 0)
 		return NO_MODULE;
 	if (find_known(modules, source, &id))

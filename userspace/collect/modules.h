@@ -33,7 +33,7 @@ struct modules {
 	struct table inodes;
 	struct reader *reader;
 	uint32_t max;
-	uint32_t vdso; /* NO_MODULE until it is met */
+	uint32_t vdso, vdso_32bit; /* NO_MODULE until it is met */
 	uint64_t nr_unreadable, nr_broken, nr_refused;
 };
 

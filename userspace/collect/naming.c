@@ -16,6 +16,8 @@ enum {
 	FRAMES_PER_STACK_MAX = KERNEL_FRAMES_MAX + USER_FRAMES_MAX + 3, /* elided, end, lost */
 };
 
+static const uint64_t VSYSCALL_PAGE = 0xffffffffff600000;
+
 /* A frame together with the process that a raw pc needs to mean anything. */
 struct frame_key {
 	uint64_t frame;
@@ -312,7 +314,8 @@ static void name_raw(struct naming *naming, uint32_t frame, uint64_t pc, uint64_
 	}
 	const char *path = strings_text(&naming->processes->paths, mapping->path);
 	uint32_t placed = add_mapping(naming, path[0] ? path : "[anon]", mapping->start, mapping->end, 0, NULL);
-	_cleanup_free_ char *name = memory_format("[%s]+0x%" PRIx64, path[0] ? path : "anonymous code", lookup_pc);
+	_cleanup_free_ char *name = memory_format(path[0] == '[' ? "%s+0x%" PRIx64 : "[%s]+0x%" PRIx64,
+						  path[0] ? path : "anonymous code", lookup_pc);
 
 	naming->locations.data[frame] = add_plain_location(naming, placed, lookup_pc, name, "");
 }
@@ -354,6 +357,18 @@ static uint64_t frame_lookup(uint64_t frame, uint64_t address)
 	return frame & FRAME_EXACT || !address ? address : address - 1;
 }
 
+/* The page of old system calls, the only code of processes that lies among the kernel's addresses. */
+static bool is_vsyscall(uint64_t pc)
+{
+	return pc - VSYSCALL_PAGE < 4096;
+}
+
+/* A raw pc with the upper bits that a frame has no room for. */
+static uint64_t user_pc(uint64_t raw)
+{
+	return is_vsyscall(raw | ~FRAME_PAYLOAD_MASK) ? raw | ~FRAME_PAYLOAD_MASK : raw;
+}
+
 static void resolve_frame(struct naming *naming, uint32_t index)
 {
 	struct frame_key key = naming->frames.data[index];
@@ -371,12 +386,16 @@ static void resolve_frame(struct naming *naming, uint32_t index)
 		break;
 	}
 	case FRAME_RAW: {
-		uint64_t pc = frame_raw_pc(key.frame);
+		uint64_t pc = user_pc(frame_raw_pc(key.frame));
 
 		name_raw(naming, index, pc, frame_lookup(key.frame, pc), (uint32_t)key.process);
 		break;
 	}
 	case FRAME_KERNEL:
+		/* Where the kernel steps in for it, the page is on the kernel's stack and on the user's: no need to
+		 * show both. */
+		if (is_vsyscall(frame_kernel_pc(key.frame)))
+			break;
 		name_kernel(naming, index, frame_lookup(key.frame, frame_kernel_pc(key.frame)));
 		break;
 	case FRAME_PSEUDO:
