@@ -70,4 +70,18 @@ $(BITS): $(W)/kind_bits%: tests/workloads/kind_bits32.c tests/workloads/work.h t
 	$(Q)mkdir -p $(@D) && $(CC) $(WORKLOAD_CFLAGS) -fno-omit-frame-pointer $(bits_$*) $< -o $@
 KINDS += $(BITS)
 
+# Very much code: copies of one object, 51 MB for the tests and 537 MB for the bench.
+huge_functions := 12500
+huge_copies := 8
+huge-500m_functions := 131072
+huge-500m_copies := 8
+$(W)/kind_huge $(W)/kind_huge-500m: $(W)/kind_%: tests/workloads/kind_huge.c tests/workloads/kind_huge.S \
+		tests/workloads/work.h tests/workloads/kinds.mk
+	$(call say,CC)
+	$(Q)mkdir -p $(@D) && $(CC) -c -DFUNCTIONS=$($*_functions) tests/workloads/kind_huge.S -o $@.1.o
+	$(Q)for i in $$(seq 2 $($*_copies)); do ln -f $@.1.o $@.$$i.o; done
+	$(Q)$(CC) $(WORKLOAD_CFLAGS) -no-pie -fno-pie $< $(patsubst %,$@.%.o,$(shell seq $($*_copies))) -o $@; \
+		status=$$?; rm -f $@.*.o; exit $$status
+KINDS += $(W)/kind_huge
+
 workloads: $(KINDS)

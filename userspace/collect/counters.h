@@ -25,7 +25,7 @@
 	LOADER_COUNTER(files_broken, "files that are not valid ELF", "")  \
 	LOADER_COUNTER(files_failed, "times that reading a file failed: its process was lost", "see failed_files in --stats") \
 	LOADER_COUNTER(files_no_unwind, "files without unwind information", "")                                        \
-	LOADER_COUNTER(tables_refused, "unwind tables that did not fit", "")                                           \
+	LOADER_COUNTER(tables_refused, "unwind tables that did not fit", "raise --max-unwind-memory")                  \
 	LOADER_COUNTER(mappings_refused, "mappings that did not fit", "raise --mappings") \
 	LOADER_COUNTER(frames_unnamed, "user frames without a name", "install the debug packages")                     \
 	LOADER_COUNTER(kernel_unnamed, "kernel frames without a name", "set kernel.kptr_restrict=0 or 1 with CAP_SYSLOG") \
@@ -62,6 +62,12 @@ enum target_runtime { RUNTIME_NATIVE, RUNTIME_PYTHON, RUNTIME_NODE, RUNTIME_JAVA
 
 struct reader_failure; /* reader.h */
 
+/* A file whose unwind table was larger than what was left of the memory for them. */
+struct refused_table {
+	const char *path;
+	uint64_t bytes; /* that it needs */
+};
+
 /* Everything that is said about a run once it is over. */
 struct run_report {
 	double seconds;      /* wall clock, clocks on */
@@ -72,13 +78,15 @@ struct run_report {
 	uint64_t user_stacks, complete, ended, incomplete, by_frame_pointer; /* stacks */
 	double steal_seconds; /* taken from this machine by its host, all CPUs, during the run */
 	uint64_t nr_processes, nr_files, nr_stacks;
-	uint64_t table_bytes; /* unwind tables in the kernel */
+	uint64_t table_bytes, table_bytes_max; /* unwind tables in the kernel; what they may take */
 	uint64_t first_tick_ns, first_complete_ns; /* after session_create was entered; 0 = none */
 	enum target_runtime runtime; /* of the heaviest process */
 	char kernel[200];    /* uname: release and machine */
 
 	size_t nr_failures;  /* files at which a reader process was lost; borrowed from the session */
 	const struct reader_failure *failures;
+	size_t nr_refused_tables; /* likewise */
+	const struct refused_table *refused_tables;
 
 	size_t nr_lines;     /* every counter, zero or not */
 	const struct counter_line *lines;

@@ -249,6 +249,9 @@ int report_make(const struct report_input *input, struct run_report *ret)
 
 	ret->failures = input->failures;
 	ret->nr_failures = input->nr_failures;
+	ret->refused_tables = input->refused_tables;
+	ret->nr_refused_tables = input->nr_refused_tables;
+	ret->table_bytes_max = input->table_bytes_max;
 	ret->seconds = (double)(input->stopped_ns - input->started_ns) / 1e9;
 	ret->period_ns = input->period_ns;
 	ret->rate_hz = input->rate_hz;

@@ -28,6 +28,9 @@ struct report_input {
 	uint64_t nr_sideband_lost, nr_throttled;
 	const struct reader_failure *failures; /* borrowed */
 	size_t nr_failures;
+	const struct refused_table *refused_tables; /* borrowed */
+	size_t nr_refused_tables;
+	uint64_t table_bytes_max;
 };
 
 /* Fills *ret, which report_deinit frees. Negative errno when the counters can't be read. */

@@ -292,7 +292,7 @@ static int set_up(struct session *session, struct problem *problem)
 
 	store_init(&session->store, &seed);
 	modules_init(&session->modules, session->reader, MODULES_MAX_SESSION);
-	session->tables = tables_create(session->tables_reader);
+	session->tables = tables_create(session->tables_reader, session->config.unwind_bytes_max);
 	processes_init(&session->processes, &session->modules, session->tables);
 	if (got != sizeof(seed))
 		return problem_set(problem, -EIO, "cannot get random numbers (%s)", strerror(errno));
@@ -584,7 +584,10 @@ int session_finish(struct session *session, struct profile **ret, struct problem
 		.nr_throttled = session->nr_throttled,
 		.failures = session->failures.data,
 		.nr_failures = session->failures.nr,
+		.table_bytes_max = session->config.unwind_bytes_max,
 	};
+
+	input.refused_tables = tables_refused(session->tables, &input.nr_refused_tables);
 	int error = report_make(&input, &session->report);
 
 	if (error)

@@ -40,6 +40,7 @@ struct session_config {
 	/* Sizes for tests and for hosts that need more; 0 = default. */
 	uint32_t ring_bytes, counts_max, known_max, processes_max, mappings_max;
 	uint32_t snapshot_bytes; /* of stack copied for a second chance; 0 = none is given */
+	uint64_t unwind_bytes_max; /* of kernel memory for unwind tables */
 	bool read_in_process;     /* files by this process itself (debugging) */
 	const char *capture_path; /* write each sample's registers and stack here (debugging); NULL = no */
 };

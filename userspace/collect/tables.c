@@ -10,9 +10,13 @@
 #include "message.h"
 #include "reader.h"
 #include "table.h"
+#include "text.h"
 #include "vector.h"
 
-enum { PLACE_EVERY_NS = 40000000 };
+enum {
+	PLACE_EVERY_NS = 40000000,
+	REFUSED_TOLD = 5, /* files that are told of one by one */
+};
 
 struct request {
 	uint32_t module;
@@ -44,6 +48,8 @@ struct tables {
 	struct table rule_ids; /* struct unwind_rule -> number in the shared list */
 	uint32_t nr_rules;
 	uint64_t used; /* bytes of the pool */
+	uint64_t max_bytes;
+	VECTOR(struct refused_table) refused;
 	VECTOR(uint8_t *) segments;
 	uint32_t nr_installed; /* segments that the walker sees */
 };
@@ -166,15 +172,41 @@ static struct compiled compile(struct tables *tables, const struct request *requ
 	return compiled;
 }
 
+static uint64_t table_bytes(const struct unwind_table *table)
+{
+	return (uint64_t)table->nr_granules * sizeof(struct unwind_granule) +
+	       (uint64_t)table->nr_rows * sizeof(struct unwind_row);
+}
+
+static void refuse(struct tables *tables, const struct compiled *compiled)
+{
+	const double mib = 1 << 20;
+	uint64_t bytes = table_bytes(compiled->rows);
+	uint64_t left = tables->used < tables->max_bytes ? tables->max_bytes - tables->used : 0;
+	char path[256];
+
+	text_printable_path(compiled->path, path, sizeof(path));
+	*vector_push(&tables->refused) = (struct refused_table){.path = memory_strdup(compiled->path), .bytes = bytes};
+	__atomic_fetch_add(&tables->stats.nr_refused, 1, __ATOMIC_RELAXED);
+	if (tables->refused.nr > REFUSED_TOLD)
+		message_detail("the unwind rows of '%s', %.1f MiB, do not fit", path, (double)bytes / mib);
+	else if (bytes <= left)
+		message_warn("the kernel has no memory for the unwind rows of '%s', %.1f MiB: its frames are found by "
+			     "frame pointer",
+			     path, (double)bytes / mib);
+	else
+		message_warn("the unwind rows of '%s' need %.1f MiB, and %.1f of %.1f MiB are left: its frames are "
+			     "found by frame pointer; raise --max-unwind-memory",
+			     path, (double)bytes / mib, (double)left / mib, (double)tables->max_bytes / mib);
+}
+
 /* Gives a compiled table its place. What does not fit counts as a file without rows. */
 static void place(struct tables *tables, struct compiled *compiled)
 {
 	compiled->table = (struct module_table){.state = MODULE_NO_INFO};
-	if (compiled->rows && place_table(tables, compiled->rows, &compiled->table)) {
-		__atomic_fetch_add(&tables->stats.nr_refused, 1, __ATOMIC_RELAXED);
-		message_warn("the unwind rows of '%s' do not fit: its frames are found by frame pointer",
-			     compiled->path);
-	}
+	if (compiled->rows && (tables->used + table_bytes(compiled->rows) > tables->max_bytes ||
+			       place_table(tables, compiled->rows, &compiled->table)))
+		refuse(tables, compiled);
 	if (compiled->rows)
 		reader_free_table(compiled->rows);
 	compiled->rows = NULL;
@@ -208,7 +240,8 @@ static uint64_t visible_bytes(const struct tables *tables)
  */
 static bool install_segments(struct tables *tables)
 {
-	pool_at(tables, tables->used + POOL_SEGMENT_SIZE);
+	if (tables->used + 2 * POOL_SEGMENT_SIZE <= tables->max_bytes)
+		pool_at(tables, tables->used + POOL_SEGMENT_SIZE);
 	uint32_t fresh = (uint32_t)tables->segments.nr - tables->nr_installed;
 	int error = programs_install_segments(tables->programs, tables->nr_installed, fresh);
 
@@ -299,12 +332,13 @@ static void *run(void *context)
 	return NULL;
 }
 
-struct tables *tables_create(struct reader *reader)
+struct tables *tables_create(struct reader *reader, uint64_t max_bytes)
 {
 	struct tables *tables = memory_new(struct tables);
 	pthread_condattr_t attributes;
 
 	tables->reader = reader;
+	tables->max_bytes = max_bytes < TABLES_BYTES_MAX ? max_bytes : TABLES_BYTES_MAX;
 	table_init(&tables->rule_ids, sizeof(struct unwind_rule));
 	pthread_mutex_init(&tables->lock, NULL);
 	pthread_condattr_init(&attributes);
@@ -352,6 +386,9 @@ void tables_destroy(struct tables *tables)
 	}
 	vector_free(&tables->queue);
 	vector_free(&tables->done);
+	for (size_t i = 0; i < tables->refused.nr; i++)
+		free((char *)tables->refused.data[i].path);
+	vector_free(&tables->refused);
 	vector_free(&tables->segments); /* the memory itself belongs to programs */
 	table_deinit(&tables->rule_ids);
 	pthread_mutex_destroy(&tables->lock);
@@ -389,6 +426,12 @@ bool tables_wait(struct tables *tables, uint64_t deadline_ns)
 
 	pthread_mutex_unlock(&tables->lock);
 	return idle;
+}
+
+const struct refused_table *tables_refused(const struct tables *tables, size_t *nr_ret)
+{
+	*nr_ret = tables->refused.nr;
+	return tables->refused.data;
 }
 
 struct tables_stats tables_stats(struct tables *tables)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "counters.h"
 #include "programs.h"
 #include "reader.h"
 
@@ -24,11 +25,14 @@ struct tables_stats {
 	uint64_t nr_refused;   /* tables that did not fit */
 };
 
+#define TABLES_BYTES_MAX ((uint64_t)POOL_SEGMENTS_MAX * POOL_SEGMENT_SIZE)
+
 /*
  * Starts the thread, which compiles from now on: loading the programs takes about as long. The reader is used by that
- * thread alone; it is borrowed and must outlive this.
+ * thread alone; it is borrowed and must outlive this. All tables together take at most max_bytes of kernel memory, and
+ * TABLES_BYTES_MAX; a file whose table does not fit is walked without.
  */
-struct tables *tables_create(struct reader *reader);
+struct tables *tables_create(struct reader *reader, uint64_t max_bytes);
 /* Where the tables go; borrowed, must outlive this. */
 void tables_attach(struct tables *tables, struct programs *programs);
 /* Ends the thread, also in the middle of a file, for good. The reader is of no more use then. */
@@ -46,5 +50,8 @@ void tables_request(struct tables *tables, uint32_t module, int fd, const char *
 bool tables_wait(struct tables *tables, uint64_t deadline_ns);
 
 struct tables_stats tables_stats(struct tables *tables);
+
+/* The files whose tables did not fit, in order. After tables_stop; borrowed until tables_destroy. */
+const struct refused_table *tables_refused(const struct tables *tables, size_t *nr_ret);
 
 #endif

@@ -158,6 +158,7 @@ static struct session_config session_config_make(const struct record *record)
 		.known_max = (uint32_t)options->known_max,
 		.processes_max = (uint32_t)options->processes_max,
 		.mappings_max = (uint32_t)options->mappings_max,
+		.unwind_bytes_max = (uint64_t)options->unwind_bytes_max,
 		.read_in_process = options->read_in_process,
 		.capture_path = options->capture_path,
 	};

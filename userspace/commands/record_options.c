@@ -210,6 +210,10 @@ static const struct option_row record_rows[] = {
 	  .max = SNAPSHOT_MAX_KIB,
 	  .help = "a stack that can't be walked yet, of a program that has just started, say, is copied up to this size and "
 		  "walked a moment later (16; 0 = never): the copy stays in memory and is wiped" },
+	{ .kind = OPTION_SIZE, .name = "max-unwind-memory", .argument = "SIZE", FIELD(unwind_bytes_max), .min = 1 << 20,
+	  .max = UNWIND_MAX_BYTES,
+	  .help = "kernel memory that the unwind tables of all files may take, also as 64m, 1g (512m; libc takes 0.2m): a "
+		  "file whose table does not fit is named, and walked by frame pointer" },
 	{ .kind = OPTION_GROUP, .help = "What to write" },
 	{ .kind = OPTION_STRING, .letter = 'o', .name = "output", .argument = "FILE", FIELD(output_path),
 	  .values = "<file>",
@@ -329,6 +333,7 @@ int record_options_parse(int argc, char **argv, struct record_options *ret, stru
 		.labels = {.pid = true, .comm = true, .thread = true},
 		.max_depth = DEPTH_DEFAULT,
 		.snapshot_kib = SNAPSHOT_DEFAULT_KIB,
+		.unwind_bytes_max = UNWIND_DEFAULT_BYTES,
 		.strict = {.percent = 0.1},
 	};
 	struct option_rest rest;

@@ -24,6 +24,8 @@ enum {
 	DEPTH_MAX = 1024,
 	SNAPSHOT_DEFAULT_KIB = 16,
 	SNAPSHOT_MAX_KIB = 64,
+	UNWIND_DEFAULT_BYTES = 512 << 20,
+	UNWIND_MAX_BYTES = 1 << 30, /* as many segments as the pool has places for */
 	TARGETS_MAX = 1024,
 };
 
@@ -54,6 +56,7 @@ struct record_options {
 	struct record_labels labels;
 	long long max_depth;
 	long long snapshot_kib;
+	long long unwind_bytes_max;
 
 	enum record_format format;
 	const char *output_path; /* never NULL after parsing */

@@ -133,6 +133,7 @@ static void write_run(struct writer *writer, const struct run_report *report)
 	write_unsigned(writer, "nr_files", report->nr_files);
 	write_unsigned(writer, "nr_stacks", report->nr_stacks);
 	write_unsigned(writer, "table_bytes", report->table_bytes);
+	write_unsigned(writer, "table_bytes_max", report->table_bytes_max);
 	write_moment(writer, "first_tick_ns", report->first_tick_ns);
 	write_moment(writer, "first_complete_ns", report->first_complete_ns);
 }
@@ -169,6 +170,18 @@ static void write_failures(struct writer *writer, const struct run_report *repor
 	close_nested(writer, ']');
 }
 
+static void write_refused_tables(struct writer *writer, const struct run_report *report)
+{
+	open_nested(writer, "refused_tables", '[');
+	for (size_t i = 0; i < report->nr_refused_tables; i++) {
+		open_nested(writer, NULL, '{');
+		write_string(writer, "file", report->refused_tables[i].path);
+		write_unsigned(writer, "bytes", report->refused_tables[i].bytes);
+		close_nested(writer, '}');
+	}
+	close_nested(writer, ']');
+}
+
 char *stats_json_format(const struct run_report *report, const struct stats_context *context, size_t *size_ret)
 {
 	char *text = NULL;
@@ -189,6 +202,7 @@ char *stats_json_format(const struct run_report *report, const struct stats_cont
 		write_unsigned(&writer, report->lines[i].name, report->lines[i].value);
 	close_nested(&writer, '}');
 	write_failures(&writer, report);
+	write_refused_tables(&writer, report);
 	write_cpus(&writer, report);
 	close_nested(&writer, '}');
 	fputc('\n', writer.out);
