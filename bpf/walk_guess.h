@@ -3,7 +3,8 @@
  * walk_guess.h - where is the caller when no rule says so?
  *
  * A guess wants evidence: a return address points into executable text behind a call instruction. First, of a leaf, the
- * word at rsp; then what rbp points at. A chain of frame pointers, once begun, only has to stay in text.
+ * word at rsp; then what rbp points at, or, in code that is in no file, two links of a chain. A chain of frame pointers,
+ * once begun, only has to stay in text.
  */
 #ifndef EBPROF_BPF_WALK_GUESS_H
 #define EBPROF_BPF_WALK_GUESS_H
@@ -47,6 +48,28 @@ WALK_INLINE int walk_follows_call(struct walk *w, __u64 pc)
 	return 0;
 }
 
+/* Whether another link of a chain of frame pointers follows: above this one, with a return address in text. */
+WALK_INLINE int walk_is_linked(struct walk *w, __u64 rbp, __u64 caller_rbp)
+{
+	__u64 word = w->is_32bit ? 4 : 8;
+	__u64 pc;
+
+	if ((caller_rbp & (word - 1)) || caller_rbp - rbp - 1 >= WALK_FP_FRAME_MAX)
+		return 0;
+	return walk_read_stack(w, caller_rbp + word, &pc) == 0 && walk_find_mapping(w, pc - 1);
+}
+
+/*
+ * Whether the first link of a chain is believed. Interpreters push return addresses that are behind no call; where code
+ * is in no file, and thus made by a compiler which keeps frame pointers, two links tell as much.
+ */
+WALK_INLINE int walk_believes_link(struct walk *w, __u32 module, __u64 pc, __u64 caller_rbp)
+{
+	if (walk_follows_call(w, pc))
+		return 1;
+	return module == NO_MODULE && walk_is_linked(w, w->regs[DWARF_RBP], caller_rbp) && walk_find_mapping(w, pc - 1);
+}
+
 /* The frame-pointer convention: rbp points at {caller's rbp, return address}. */
 WALK_INLINE int walk_by_frame_pointer(struct walk *w, __u32 module)
 {
@@ -64,7 +87,7 @@ WALK_INLINE int walk_by_frame_pointer(struct walk *w, __u32 module)
 	if (walk_read_stack(w, rbp, &caller_rbp) || walk_read_stack(w, rbp + word, &pc))
 		return walk_stop(w, stop, module);
 	/* The first step is believed with evidence only; that a chain ends in 0, only of one that led here. */
-	if (!pc ? !in_chain : in_chain ? !walk_find_mapping(w, pc - 1) : !walk_follows_call(w, pc))
+	if (!pc ? !in_chain : in_chain ? !walk_find_mapping(w, pc - 1) : !walk_believes_link(w, module, pc, caller_rbp))
 		return walk_stop(w, stop, module);
 	return walk_enter_caller(w, pc, rbp + 2 * word, caller_rbp, FRAME_BY_FP, 0);
 }

@@ -281,6 +281,64 @@ static void inferred_rule_without_evidence(void **state)
 	check_end(STOP_no_unwind_info, 1);
 }
 
+/* ---- the first frame pointer of code that is in no file ---- */
+
+/* A frame at SP + 0x20, whose return address is behind no call, and whose caller has rbp and this return address. */
+static void start_links(uint64_t caller_rbp, uint64_t next_pc)
+{
+	start_plain();
+	home.code = no_call;
+	walk.regs[DWARF_RBP] = SP + 0x20;
+	home_put(SP + 0x20, caller_rbp);
+	home_put(SP + 0x28, JIT + 0x109);
+	home_put(SP + 0x58, next_pc);
+}
+
+/* As in an interpreter, which pushes its return addresses. */
+static void two_links_are_believed(void **state)
+{
+	(void)state;
+	start_links(SP + 0x50, ROOT + 9);
+	walk_from(JIT + 7);
+	check_frame(0, JIT + 7, FRAME_EXACT);
+	check_frame(1, JIT + 0x109, FRAME_BY_FP);
+	check_frame(2, ROOT + 9, FRAME_BY_FP);
+	assert_int_equal(walk.nr_fp_frames, 2);
+	check_end(STOP_complete, 3);
+}
+
+static void one_link_is_not_believed(void **state)
+{
+	const struct {
+		uint64_t caller_rbp, next_pc;
+	} broken[] = {
+		{0, ROOT + 9},                     /* no second link */
+		{SP + 0x52, ROOT + 9},             /* not aligned */
+		{SP + 0x10, ROOT + 9},             /* below */
+		{SP + 0x20, ROOT + 9},             /* itself */
+		{SP + 0x20 + (2 << 20), ROOT + 9}, /* too far above */
+		{SP + 0x50, 0},                    /* its return address in no code */
+		{SP + 0x50, SP},
+		{STACK + 0x4000 - 8, ROOT + 9}, /* not readable */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(broken); i++) {
+		start_links(broken[i].caller_rbp, broken[i].next_pc);
+		walk_from(JIT + 7);
+		check_end(STOP_no_unwind_info, 1);
+	}
+}
+
+/* A file's code may use rbp for anything. */
+static void links_of_a_files_code(void **state)
+{
+	(void)state;
+	start_links(SP + 0x50, ROOT + 9);
+	walk_from(NO_RULE + 7);
+	check_end(STOP_no_unwind_info, 1);
+}
+
 /* ---- 32-bit processes ---- */
 
 static void put32(uint64_t address, uint32_t value)
@@ -374,6 +432,9 @@ int main(void)
 		cmocka_unit_test(call_instructions),
 		cmocka_unit_test(inferred_rule),
 		cmocka_unit_test(inferred_rule_without_evidence),
+		cmocka_unit_test(two_links_are_believed),
+		cmocka_unit_test(one_link_is_not_believed),
+		cmocka_unit_test(links_of_a_files_code),
 		cmocka_unit_test(frame_pointers_of_32_bits),
 		cmocka_unit_test(leaf_of_32_bits),
 		cmocka_unit_test(probed_return),
