@@ -26,6 +26,9 @@ enum {
 	ENTRY_PROLOGUE_BYTES = 16,
 	TRAMPOLINES_MAX = 1 << 16, /* libc has one; a file full of them would take more memory than its rows */
 	CONTEXT_END_BYTES = 26,    /* up to the end of its last call */
+	CONTEXT_END_RARE = 2,      /* which of its bytes code has few of */
+	SYSCALL_FIRST = 0x0f,
+	SYSCALL_LAST = 0x05,
 };
 
 /* mov $15,%rax or mov $15,%eax; syscall. libcs have the first, others what their assembler chose. */
@@ -62,18 +65,36 @@ static bool is_padding(const uint8_t *code, size_t size)
 	return false;
 }
 
-/* Adds the trampolines of one form that begin in a piece of code; base is the piece's distance from the origin. */
-static void scan_piece(const uint8_t *code, size_t size, uint64_t base, const uint8_t *form, size_t form_size,
-		       struct rule_patches *patches)
+/* The length of the trampoline that ends with the last of these bytes, 0 = none does. */
+static size_t trampoline_size(const uint8_t *code, size_t size)
+{
+	if (size >= sizeof(TRAMPOLINE) && memcmp(code + size - sizeof(TRAMPOLINE), TRAMPOLINE, sizeof(TRAMPOLINE)) == 0)
+		return sizeof(TRAMPOLINE);
+	if (size >= sizeof(TRAMPOLINE_SHORT) &&
+	    memcmp(code + size - sizeof(TRAMPOLINE_SHORT), TRAMPOLINE_SHORT, sizeof(TRAMPOLINE_SHORT)) == 0)
+		return sizeof(TRAMPOLINE_SHORT);
+	return 0;
+}
+
+/*
+ * Adds the trampolines in a piece of code; base is the piece's distance from the origin. Looking for one byte that code
+ * has few of takes a tenth of the time of memmem, which took nearly half of a table's.
+ */
+static void scan_piece(const uint8_t *code, size_t size, uint64_t base, struct rule_patches *patches)
 {
 	const uint8_t *end = code + size;
-	const uint8_t *found = code;
+	const uint8_t *at = code;
 
-	while (patches->list.nr < TRAMPOLINES_MAX && (found = memmem(found, (size_t)(end - found), form, form_size))) {
-		uint64_t start = base + (uint64_t)(found - code);
+	while (patches->list.nr < TRAMPOLINES_MAX && (at = memchr(at, SYSCALL_LAST, (size_t)(end - at)))) {
+		size_t form_size;
 
-		found += form_size;
-		add_patch(patches, start ? start - 1 : 0, start + form_size + is_padding(found, (size_t)(end - found)),
+		at++;
+		form_size = at - code > 1 && at[-2] == SYSCALL_FIRST ? trampoline_size(code, (size_t)(at - code)) : 0;
+		if (!form_size)
+			continue;
+		uint64_t start = base + (uint64_t)(at - code) - form_size;
+
+		add_patch(patches, start ? start - 1 : 0, start + form_size + is_padding(at, (size_t)(end - at)),
 			  RULE_SIGNAL);
 	}
 }
@@ -86,10 +107,15 @@ static void scan_piece(const uint8_t *code, size_t size, uint64_t base, const ui
 static void scan_context_ends(const uint8_t *code, size_t size, uint64_t base, struct rule_patches *patches)
 {
 	const uint8_t *end = code + size;
-	const uint8_t *found = code;
+	const uint8_t *at = code;
 
 	while (patches->list.nr < TRAMPOLINES_MAX &&
-	       (found = memmem(found, (size_t)(end - found), CONTEXT_END, sizeof(CONTEXT_END)))) {
+	       (at = memchr(at, CONTEXT_END[CONTEXT_END_RARE], (size_t)(end - at)))) {
+		const uint8_t *found = at++ - CONTEXT_END_RARE;
+
+		if (at - code <= CONTEXT_END_RARE || (size_t)(end - found) < sizeof(CONTEXT_END) ||
+		    memcmp(found, CONTEXT_END, sizeof(CONTEXT_END)) != 0)
+			continue;
 		size_t place = (size_t)(found - code);
 		uint64_t start = base + place;
 		uint64_t first = start;
@@ -97,7 +123,6 @@ static void scan_context_ends(const uint8_t *code, size_t size, uint64_t base, s
 		if (place >= sizeof(ENDBR) && memcmp(found - sizeof(ENDBR), ENDBR, sizeof(ENDBR)) == 0)
 			first -= sizeof(ENDBR);
 		add_patch(patches, first ? first - 1 : 0, start + CONTEXT_END_BYTES, RULE_ROOT);
-		found += sizeof(CONTEXT_END);
 	}
 }
 
@@ -117,8 +142,7 @@ static int find_trampolines(const struct object *object, const struct object_seg
 
 		if (err)
 			return err;
-		scan_piece(chunk, size, base + at, TRAMPOLINE, sizeof(TRAMPOLINE), patches);
-		scan_piece(chunk, size, base + at, TRAMPOLINE_SHORT, sizeof(TRAMPOLINE_SHORT), patches);
+		scan_piece(chunk, size, base + at, patches);
 		scan_context_ends(chunk, size, base + at, patches);
 		if (size == rest)
 			break;
