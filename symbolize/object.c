@@ -81,6 +81,15 @@ int object_read(const struct object *object, uint64_t offset, void *buffer, size
 	return 0;
 }
 
+uint64_t object_next_data(const struct object *object, uint64_t offset)
+{
+	off_t next = lseek(object->fd, (off_t)offset, SEEK_DATA);
+
+	if (next < 0)
+		return errno == ENXIO ? object->file_size : offset;
+	return (uint64_t)next > offset ? (uint64_t)next : offset;
+}
+
 int object_read_addr(const struct object *object, uint64_t file_addr, void *buffer, size_t size)
 {
 	const struct object_program_header *load = object_find_load(object, file_addr);

@@ -12,6 +12,12 @@ uint64_t object_file_size(const struct object *object);
 /* Reads exactly size bytes at a file offset: 0, -EBADMSG when that is outside the file, or -errno. */
 int object_read(const struct object *object, uint64_t offset, void *buffer, size_t size);
 
+/*
+ * The first offset from this one on that isn't in a hole of the file; the file's size when there is none. Nothing but zeros
+ * is in between. Where a file system can't tell, there are no holes.
+ */
+uint64_t object_next_data(const struct object *object, uint64_t offset);
+
 /* The bytes at a file_addr inside a PT_LOAD (any of them), as object_read. */
 int object_read_addr(const struct object *object, uint64_t file_addr, void *buffer, size_t size);
 
