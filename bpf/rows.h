@@ -5,7 +5,8 @@
  * A file's .eh_frame says, for every instruction, how to find the caller's frame. Compiled, that is a sequence of
  * rows "from this offset on, rule R", sorted by address. Text is cut into granules of 1 KiB; a granule has an index
  * entry (where its rows are, and the rule that already holds at its first byte) and its rows of 4 bytes. So a lookup
- * is: one index entry, a binary search in a few dozen bytes, one rule.
+ * is: one index entry, a binary search in a few dozen bytes, one rule. A file that describes little of much text has
+ * coarser granules, of up to 64 KiB, so that its index is not the larger part of it.
  *
  * Rules are few (some hundred per file, the same ones in most files), so rows carry a 16-bit rule number. Rule 0 is
  * RULE_NONE in every table.
@@ -23,6 +24,7 @@ enum {
 	GRANULE_SHIFT = 10, /* 1 KiB of text */
 	GRANULE_SIZE = 1 << GRANULE_SHIFT,
 	GRANULE_ROWS_MAX = GRANULE_SIZE, /* at most one row per byte: 10 binary-search steps and one compare */
+	GRANULE_COARSER_MAX = 6,         /* at most 64 KiB, which a row's offset can hold */
 	RULES_MAX = 1 << 14,             /* distinct rules in a run; rows that need more become RULE_UNSUPPORTED */
 };
 

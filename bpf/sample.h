@@ -225,7 +225,7 @@ struct module_table {
 	__u32 nr_granules; /* 0: see state */
 	__u32 index;       /* place of the first index entry in the pool, in units of 8 bytes */
 	__u32 state;       /* enum module_state */
-	__u32 reserved;
+	__u32 coarser;     /* granules are this many times doubled */
 };
 enum module_state {
 	MODULE_PENDING, /* no table yet */

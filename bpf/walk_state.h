@@ -167,7 +167,8 @@ WALK_INLINE int walk_find_mapping(struct walk *w, __u64 pc)
 /* The rule for a module offset, RULE_NONE outside the table. */
 WALK_INLINE __u32 walk_find_rule(const struct walk *w, __u64 offset)
 {
-	__u64 granule = (offset - w->table.start) >> GRANULE_SHIFT;
+	__u32 shift = GRANULE_SHIFT + (w->table.coarser & 7);
+	__u64 granule = (offset - w->table.start) >> shift;
 
 	if (offset < w->table.start || granule >= w->table.nr_granules)
 		return RULE_NONE;
@@ -189,7 +190,7 @@ WALK_INLINE __u32 walk_find_rule(const struct walk *w, __u64 offset)
 		return RULE_NONE;
 	/* Branch-free: the number of paths that the verifier has to follow stays one. */
 	const __u32 mask = POOL_SEGMENT_SIZE / sizeof(*rows) - 1;
-	__u64 want = offset & (GRANULE_SIZE - 1);
+	__u64 want = (offset - w->table.start) & ((1ull << shift) - 1);
 	__u64 low = entry.first_row;
 	__u64 length = entry.nr_rows;
 

@@ -43,6 +43,7 @@ struct object_info {
 /* One immutable table per file. */
 struct unwind_table {
 	uint64_t start; /* module offset of granule 0's first byte, a multiple of GRANULE_SIZE */
+	uint32_t coarser; /* a granule is GRANULE_SIZE << this; 0 but for files that describe little of much text */
 	uint32_t nr_granules;
 	uint32_t nr_rows;
 	uint32_t nr_rules; /* at least RULE_FIRST_FREE */

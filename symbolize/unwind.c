@@ -224,7 +224,7 @@ static uint32_t count_unsupported(const struct rule_rows *rows)
 	return nr;
 }
 
-static struct unwind_table *build_table(struct unwind_builder *builder, struct rule_patches *patches)
+static int build_table(struct unwind_builder *builder, struct rule_patches *patches, struct unwind_table **ret)
 {
 	struct unwind_table *table = memory_new(struct unwind_table);
 	struct rule_rows merged = {0};
@@ -240,9 +240,15 @@ static struct unwind_table *build_table(struct unwind_builder *builder, struct r
 	rule_rows_patch(&merged, patches, &patched);
 	vector_free(&merged.list);
 	table->nr_rows_unsupported = count_unsupported(&patched);
-	unwind_table_fill(table, &patched, builder->origin_addr - builder->info->base_addr);
+	int err = unwind_table_fill(table, &patched, builder->origin_addr - builder->info->base_addr);
+
 	vector_free(&patched.list);
-	return table;
+	if (err) {
+		unwind_table_destroy(table);
+		return err;
+	}
+	*ret = table;
+	return 0;
 }
 
 int unwind_table_compile(struct object *object, struct unwind_table **ret)
@@ -256,7 +262,7 @@ int unwind_table_compile(struct object *object, struct unwind_table **ret)
 	if (!err)
 		err = unwind_patches_find(object, builder->origin_addr, &builder->ranges, &builder->rows, &patches);
 	if (!err)
-		*ret = build_table(builder, &patches);
+		err = build_table(builder, &patches, ret);
 	vector_free(&patches.list);
 	builder_deinit(builder);
 	return err;
@@ -274,13 +280,13 @@ void unwind_table_destroy(struct unwind_table *table)
 
 const struct unwind_rule *unwind_table_find(const struct unwind_table *table, uint64_t offset)
 {
-	uint64_t granule_index = (offset - table->start) >> GRANULE_SHIFT;
+	uint64_t granule_index = (offset - table->start) >> (GRANULE_SHIFT + table->coarser);
 
 	if (offset < table->start || granule_index >= table->nr_granules)
 		return &table->rules[RULE_NONE];
 	const struct unwind_granule *granule = &table->granules[granule_index];
 	const struct unwind_row *rows = table->rows + granule->first_row;
-	uint16_t place = offset % GRANULE_SIZE;
+	uint16_t place = (uint16_t)((offset - table->start) % (GRANULE_SIZE << table->coarser));
 	uint32_t low = 0;
 	uint32_t high = granule->nr_rows;
 

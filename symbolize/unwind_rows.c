@@ -7,15 +7,23 @@
  * merge is a sweep over the sorted functions with a stack of those that are open: whatever is on top holds; when it
  * ends, the one below resumes with the row that it has reached meanwhile. Each row is looked at once, so a file of
  * nested functions costs no more than any other.
+ *
+ * An index entry per KiB of text is little beside the rows, unless a file describes next to nothing of text that is as
+ * large as it likes: a sparse file of 4 GiB takes no room on its disk. Its granules are coarser.
  */
 #include "unwind_rows.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "memory.h"
 
-enum { RADIX_BITS = 8, RADIX_SIZE = 1 << RADIX_BITS };
+enum {
+	RADIX_BITS = 8,
+	RADIX_SIZE = 1 << RADIX_BITS,
+	INDEX_BYTES_ALLOWED = 512 << 10, /* of 64 MiB of text, or 4 GiB in the coarsest granules, whatever the rows */
+};
 
 /* A function to sort: its start above its place in the list. */
 static uint64_t sort_key(const struct row_range *range, size_t place)
@@ -185,32 +193,73 @@ void rule_rows_patch(const struct rule_rows *rows, struct rule_patches *patches,
 		append_row(ret, rows->list.data[row].start, rows->list.data[row].rule);
 }
 
-void unwind_table_fill(struct unwind_table *table, const struct rule_rows *rows, uint64_t origin)
+/* Granules of this size that lie between the first row and the last. */
+static uint32_t count_granules(const struct rule_rows *rows, uint32_t shift)
+{
+	if (!rows->list.nr)
+		return 0;
+	return (rows->list.data[rows->list.nr - 1].start >> shift) - (rows->list.data[0].start >> shift) + 1;
+}
+
+static bool granules_hold_rows(const struct rule_rows *rows, uint32_t shift)
+{
+	const struct rule_row *row = rows->list.data;
+
+	/* More than a granule can have begin in the same one as the row that many places before. */
+	for (size_t i = GRANULE_ROWS_MAX; i < rows->list.nr; i++)
+		if (row[i].start >> shift == row[i - GRANULE_ROWS_MAX].start >> shift)
+			return false;
+	return true;
+}
+
+/* How much coarser granules have to be for the index to take no more than the rows do, or little anyhow. */
+static int choose_coarseness(const struct rule_rows *rows, uint32_t *ret)
+{
+	uint64_t enough = rows->list.nr * sizeof(struct unwind_row);
+	uint32_t coarser = 0;
+
+	if (enough < INDEX_BYTES_ALLOWED)
+		enough = INDEX_BYTES_ALLOWED;
+	while (count_granules(rows, GRANULE_SHIFT + coarser) * sizeof(struct unwind_granule) > enough) {
+		if (coarser == GRANULE_COARSER_MAX || !granules_hold_rows(rows, GRANULE_SHIFT + coarser + 1))
+			return -E2BIG;
+		coarser++;
+	}
+	*ret = coarser;
+	return 0;
+}
+
+int unwind_table_fill(struct unwind_table *table, const struct rule_rows *rows, uint64_t origin)
 {
 	size_t nr = rows->list.nr;
-	uint32_t first = nr ? rows->list.data[0].start >> GRANULE_SHIFT : 0;
-	uint32_t last = nr ? rows->list.data[nr - 1].start >> GRANULE_SHIFT : 0;
 	uint32_t rule = RULE_NONE;
 	size_t row = 0;
+	int err = choose_coarseness(rows, &table->coarser);
 
-	table->start = origin + ((uint64_t)first << GRANULE_SHIFT);
-	table->nr_granules = nr ? last - first + 1 : 0;
+	if (err)
+		return err;
+	uint32_t shift = GRANULE_SHIFT + table->coarser;
+	uint32_t first = nr ? rows->list.data[0].start >> shift : 0;
+
+	table->start = origin + ((uint64_t)first << shift);
+	table->nr_granules = count_granules(rows, shift);
 	table->granules = memory_new_array(struct unwind_granule, table->nr_granules);
 	table->rows = memory_new_array(struct unwind_row, nr);
 	for (uint32_t i = 0; i < table->nr_granules; i++) {
 		struct unwind_granule *granule = &table->granules[i];
 
 		/* A row at the granule's first byte needs no place of its own. */
-		if (row < nr && rows->list.data[row].start == (first + i) << GRANULE_SHIFT)
+		if (row < nr && rows->list.data[row].start == (first + i) << shift)
 			rule = rows->list.data[row++].rule;
 		*granule = (struct unwind_granule){.first_row = table->nr_rows, .rule = (uint16_t)rule};
-		for (; row < nr && rows->list.data[row].start >> GRANULE_SHIFT == first + i; row++) {
+		for (; row < nr && rows->list.data[row].start >> shift == first + i; row++) {
 			rule = rows->list.data[row].rule;
 			table->rows[table->nr_rows++] = (struct unwind_row){
-				.offset = rows->list.data[row].start % GRANULE_SIZE,
+				.offset = (uint16_t)(rows->list.data[row].start & ((1u << shift) - 1)),
 				.rule = (uint16_t)rule,
 			};
 		}
 		granule->nr_rows = (uint16_t)(table->nr_rows - granule->first_row);
 	}
+	return 0;
 }

@@ -54,8 +54,9 @@ void rule_rows_patch(const struct rule_rows *rows, struct rule_patches *patches,
 
 /*
  * Cuts merged rows into granules. origin is a multiple of GRANULE_SIZE; sets start, granules, rows and their numbers,
- * owned by the table.
+ * owned by the table. -E2BIG: what is described lies so far apart, and so dense in one place, that the index would be
+ * out of proportion.
  */
-void unwind_table_fill(struct unwind_table *table, const struct rule_rows *rows, uint64_t origin);
+int unwind_table_fill(struct unwind_table *table, const struct rule_rows *rows, uint64_t origin);
 
 #endif

@@ -41,7 +41,7 @@ static inline void check_granule(const struct unwind_table *table, const struct 
 	for (uint32_t i = 0; i < granule->nr_rows; i++) {
 		const struct unwind_row *row = &table->rows[first_row + i];
 
-		CHECK(row->offset > last && row->offset < GRANULE_SIZE);
+		CHECK(row->offset > last && row->offset < GRANULE_SIZE << table->coarser);
 		CHECK(row->rule < table->nr_rules && row->rule != rule);
 		CHECK(unwind_table_find(table, granule_offset + row->offset - 1) == &table->rules[rule]);
 		CHECK(unwind_table_find(table, granule_offset + row->offset) == &table->rules[row->rule]);
@@ -53,21 +53,21 @@ static inline void check_granule(const struct unwind_table *table, const struct 
 /* code_size: bytes of the file that are code. */
 static inline void check_table(const struct unwind_table *table, uint64_t code_size)
 {
-	uint64_t nr_rows = 0;
+	uint64_t nr_rows = 0, granule_size = (uint64_t)GRANULE_SIZE << table->coarser;
 
 	CHECK(table->start % GRANULE_SIZE == 0);
 	CHECK(table->nr_rules >= RULE_FIRST_FREE && table->nr_rules <= RULES_MAX);
 	for (uint32_t i = 0; i < table->nr_rules; i++)
 		check_rule_valid(&table->rules[i]);
 	for (uint32_t i = 0; i < table->nr_granules; i++) {
-		check_granule(table, &table->granules[i], nr_rows, table->start + (uint64_t)i * GRANULE_SIZE);
+		check_granule(table, &table->granules[i], nr_rows, table->start + i * granule_size);
 		nr_rows += table->granules[i].nr_rows;
 	}
 	CHECK(nr_rows == table->nr_rows);
 	/* However many functions are said to be there, a table is at most as long as the code is. */
 	CHECK(nr_rows <= code_size + 1);
 	CHECK(unwind_table_find(table, table->start - 1) == &table->rules[RULE_NONE]);
-	CHECK(unwind_table_find(table, table->start + (uint64_t)table->nr_granules * GRANULE_SIZE) ==
+	CHECK(unwind_table_find(table, table->start + table->nr_granules * granule_size) ==
 	      &table->rules[RULE_NONE]);
 }
 

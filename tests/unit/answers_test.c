@@ -74,6 +74,8 @@ static void sizes_of_tables_have_ceilings(void **state)
 {
 	(void)state;
 	REFUSED(told.start = 100);
+	REFUSED(told.coarser = GRANULE_COARSER_MAX + 1);
+	REFUSED(told.coarser = UINT32_MAX);
 	REFUSED(told.nr_granules = UINT32_MAX);
 	REFUSED(told.nr_granules = (1u << 22) + 1);
 	REFUSED(told.nr_rows = UINT32_MAX);
@@ -101,6 +103,13 @@ static void broken_tables_are_refused(void **state)
 	REFUSED(rows[2].offset = 1);
 	REFUSED(rows[2].offset = GRANULE_SIZE);
 	REFUSED(rows[3].offset = UINT16_MAX);
+	struct table_parts coarse = good;
+
+	coarse.told.coarser = 1;
+	coarse.rows[2].offset = 2 * GRANULE_SIZE - 1;
+	assert_int_equal(take_table(&coarse), 0);
+	coarse.rows[2].offset = 2 * GRANULE_SIZE;
+	assert_int_equal(take_table(&coarse), -EPROTO);
 	/* Rules that are not there. */
 	REFUSED(granules[1].rule = GOOD_RULES);
 	REFUSED(rows[2].rule = GOOD_RULES);

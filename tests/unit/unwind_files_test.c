@@ -57,7 +57,7 @@ static void check_invariants(const struct unwind_table *table)
 		for (uint32_t j = 0; j < granule->nr_rows; j++) {
 			const struct unwind_row *row = &table->rows[granule->first_row + j];
 
-			assert_true(row->offset > last && row->offset < GRANULE_SIZE);
+			assert_true(row->offset > last && row->offset < GRANULE_SIZE << table->coarser);
 			assert_true(row->rule < table->nr_rules);
 			last = row->offset;
 		}

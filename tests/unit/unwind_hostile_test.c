@@ -355,6 +355,37 @@ static void code_of_trampolines(void **state)
 	vector_free(&writer.bytes);
 }
 
+/* Nearly 4 GiB of code, a hole but for its ends: the table is of the size of what is described. */
+static void code_that_is_a_hole(void **state)
+{
+	static const uint8_t trampoline[] = {0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05, 0xcc};
+	const uint64_t far_addr = 0x100000, far_size = 0xf0000000, place = far_size - 64;
+	struct cfi_image cfi = cfi_of_eh_frame();
+	struct elf_image image = image_create(IMAGE_SIZE);
+	struct unwind_table *table = NULL;
+
+	(void)state;
+	put_fde(&cfi, put_usual_cie(&cfi), FUNCTION, FUNCTION_SIZE, NULL, 0);
+	image_add_eh_frame(&image, &cfi);
+	Elf64_Phdr *code = image_add_segment(&image, PT_LOAD, PF_R | PF_X, IMAGE_SIZE, far_size);
+
+	code->p_vaddr = far_addr;
+	int fd = image_fd(&image);
+
+	assert_int_equal(ftruncate(fd, (off_t)(IMAGE_SIZE + far_size)), 0);
+	assert_int_equal(pwrite(fd, trampoline, sizeof(trampoline), (off_t)(IMAGE_SIZE + place)), sizeof(trampoline));
+	assert_int_equal(compile_fd(fd, &table), 0);
+	check_rule(table, FUNCTION, usual_rule(DWARF_RSP, 8));
+	check_kind(table, FUNCTION + FUNCTION_SIZE, CFA_NONE);
+	check_kind(table, far_addr + far_size / 2, CFA_NONE);
+	check_kind(table, far_addr + place - 2, CFA_NONE);
+	check_kind(table, far_addr + place, CFA_SIGNAL);
+	check_kind(table, far_addr + place + sizeof(trampoline), CFA_NONE);
+	assert_true(table->nr_granules * sizeof(struct unwind_granule) <= 512 << 10);
+	unwind_table_destroy(table);
+	image_destroy(&image);
+}
+
 /* Thousands of headers that name the same notes: the file opens, and not after having read them all. */
 static void notes_again_and_again(void **state)
 {
@@ -507,6 +538,7 @@ int main(void)
 		cmocka_unit_test(functions_within_each_other),
 		cmocka_unit_test(functions_out_of_order),
 		cmocka_unit_test(code_of_trampolines),
+		cmocka_unit_test(code_that_is_a_hole),
 		cmocka_unit_test(notes_again_and_again),
 		cmocka_unit_test(packed_bombs),
 		cmocka_unit_test(packed_bomb_beside_eh_frame),

@@ -3,6 +3,7 @@
  * Merging, patching and packing rows, against a model that says the rule of every single byte: functions painted over
  * each other in order of precedence.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -165,7 +166,7 @@ static void random_functions(void **state)
 		add_random_patches(&fixture);
 		rule_rows_patch(&fixture.merged, &fixture.patches, &fixture.patched);
 		check_rows(&fixture, &fixture.patched);
-		unwind_table_fill(&fixture.table, &fixture.patched, origin);
+		assert_int_equal(unwind_table_fill(&fixture.table, &fixture.patched, origin), 0);
 		check_table(&fixture, origin);
 		fixture_deinit(&fixture);
 	}
@@ -182,31 +183,75 @@ static void one_row_per_byte(void **state)
 	}
 	*vector_push(&fixture.ranges.list) = (struct row_range){.end = 3 * GRANULE_SIZE, .nr_rows = 3 * GRANULE_SIZE};
 	rule_rows_merge(&fixture.ranges, &fixture.rows, &fixture.merged);
-	unwind_table_fill(&fixture.table, &fixture.merged, GRANULE_SIZE);
+	assert_int_equal(unwind_table_fill(&fixture.table, &fixture.merged, GRANULE_SIZE), 0);
 	check_table(&fixture, GRANULE_SIZE);
 	assert_int_equal(fixture.table.granules[1].nr_rows, GRANULE_SIZE - 1);
 	assert_int_equal(fixture.table.granules[1].rule, 4);
 	fixture_deinit(&fixture);
 }
 
+static const struct unwind_rule *rule_at(const struct fixture *fixture, uint64_t offset)
+{
+	return unwind_table_find(&fixture->table, offset);
+}
+
+/* Two functions, nearly 4 GiB apart: the index has little to say and is small. */
 static void functions_far_apart(void **state)
 {
+	enum { COARSE = GRANULE_SIZE << GRANULE_COARSER_MAX };
+	const uint32_t start = 2 * COARSE + 3 * GRANULE_SIZE + 5;
+	struct unwind_rule rules[RULES] = {0};
 	struct fixture fixture = {0};
 
 	(void)state;
-	add_row(&fixture, 2 * GRANULE_SIZE + 5, 7);
+	for (int32_t i = 0; i < RULES; i++)
+		rules[i].cfa_offset = i;
+	add_row(&fixture, start, 7);
 	add_row(&fixture, UINT32_MAX - 10, 8);
 	*vector_push(&fixture.ranges.list) = (struct row_range){UINT32_MAX - 10, UINT32_MAX, 1, 1};
-	*vector_push(&fixture.ranges.list) = (struct row_range){2 * GRANULE_SIZE + 5, 2 * GRANULE_SIZE + 6, 0, 1};
+	*vector_push(&fixture.ranges.list) = (struct row_range){start, start + 1, 0, 1};
 	rule_rows_merge(&fixture.ranges, &fixture.rows, &fixture.merged);
-	unwind_table_fill(&fixture.table, &fixture.merged, 0);
-	assert_int_equal(fixture.table.start, 2 * GRANULE_SIZE);
-	assert_int_equal(fixture.table.nr_granules, (1u << 22) - 2);
+	/* The origin need not be a multiple of what granules become. */
+	assert_int_equal(unwind_table_fill(&fixture.table, &fixture.merged, GRANULE_SIZE), 0);
+	fixture.table.rules = rules;
+	assert_int_equal(fixture.table.coarser, GRANULE_COARSER_MAX);
+	assert_int_equal(fixture.table.start, 2 * COARSE + GRANULE_SIZE);
+	assert_int_equal(fixture.table.nr_granules, (1u << 16) - 2);
 	assert_int_equal(fixture.table.nr_rows, 4);
+	assert_int_equal(fixture.table.granules[0].nr_rows, 2);
 	assert_int_equal(fixture.table.granules[1].nr_rows, 0);
 	assert_int_equal(fixture.table.granules[1].rule, RULE_NONE);
 	assert_int_equal(fixture.table.granules[fixture.table.nr_granules - 1].nr_rows, 2);
+	assert_int_equal(rule_at(&fixture, GRANULE_SIZE + start - 1)->cfa_offset, RULE_NONE);
+	assert_int_equal(rule_at(&fixture, GRANULE_SIZE + start)->cfa_offset, 7);
+	assert_int_equal(rule_at(&fixture, GRANULE_SIZE + start + 1)->cfa_offset, RULE_NONE);
+	assert_int_equal(rule_at(&fixture, (uint64_t)GRANULE_SIZE + UINT32_MAX - 11)->cfa_offset, RULE_NONE);
+	assert_int_equal(rule_at(&fixture, (uint64_t)GRANULE_SIZE + UINT32_MAX - 10)->cfa_offset, 8);
+	assert_int_equal(rule_at(&fixture, (uint64_t)GRANULE_SIZE + UINT32_MAX)->cfa_offset, RULE_NONE);
 	fixture_deinit(&fixture);
+}
+
+/* As many rows as a granule of 1 KiB can hold stay in one of 2 KiB; with more there is no index of a fair size. */
+static void dense_and_far_apart(void **state)
+{
+	(void)state;
+	for (uint32_t nr = GRANULE_ROWS_MAX - 10; nr <= GRANULE_ROWS_MAX + 10; nr += 10) {
+		struct fixture fixture = {0};
+
+		for (uint32_t at = 0; at < nr; at++)
+			*vector_push(&fixture.merged.list) = (struct rule_row){.start = at, .rule = 4 + at % 2};
+		/* 100 MiB: granules have to become coarser once. */
+		*vector_push(&fixture.merged.list) = (struct rule_row){.start = 100 << 20, .rule = 4 + nr % 2};
+		if (nr > GRANULE_ROWS_MAX) {
+			assert_int_equal(unwind_table_fill(&fixture.table, &fixture.merged, 0), -E2BIG);
+			assert_null(fixture.table.granules);
+		} else {
+			assert_int_equal(unwind_table_fill(&fixture.table, &fixture.merged, 0), 0);
+			assert_int_equal(fixture.table.coarser, 1);
+			assert_int_equal(fixture.table.granules[0].nr_rows, nr - 1);
+		}
+		fixture_deinit(&fixture);
+	}
 }
 
 static void patches_that_overlap(void **state)
@@ -233,7 +278,7 @@ static void nothing(void **state)
 	rule_rows_merge(&fixture.ranges, &fixture.rows, &fixture.merged);
 	rule_rows_patch(&fixture.merged, &fixture.patches, &fixture.patched);
 	assert_int_equal(fixture.patched.list.nr, 0);
-	unwind_table_fill(&fixture.table, &fixture.patched, GRANULE_SIZE);
+	assert_int_equal(unwind_table_fill(&fixture.table, &fixture.patched, GRANULE_SIZE), 0);
 	assert_int_equal(fixture.table.nr_granules, 0);
 	check_table(&fixture, GRANULE_SIZE);
 	fixture_deinit(&fixture);
@@ -263,11 +308,9 @@ static void too_many_rules(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(random_functions),
-		cmocka_unit_test(one_row_per_byte),
-		cmocka_unit_test(functions_far_apart),
-		cmocka_unit_test(patches_that_overlap),
-		cmocka_unit_test(nothing),
+		cmocka_unit_test(random_functions),     cmocka_unit_test(one_row_per_byte),
+		cmocka_unit_test(functions_far_apart),  cmocka_unit_test(dense_and_far_apart),
+		cmocka_unit_test(patches_that_overlap), cmocka_unit_test(nothing),
 		cmocka_unit_test(too_many_rules),
 	};
 

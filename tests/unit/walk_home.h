@@ -231,6 +231,7 @@ static inline struct module_table home_place_table(const struct unwind_table *ta
 		.nr_granules = table->nr_granules,
 		.index = (uint32_t)(index / sizeof(struct unwind_granule)),
 		.state = MODULE_READY,
+		.coarser = table->coarser,
 	};
 }
 

@@ -79,6 +79,32 @@ static void random_tables(void **state)
 	}
 }
 
+/* Granules of 2 to 64 KiB, which begin where the table does. */
+static void coarser_granules(void **state)
+{
+	(void)state;
+	for (uint32_t coarser = 1; coarser <= GRANULE_COARSER_MAX; coarser++) {
+		const uint32_t size = GRANULE_SIZE << coarser, start = 5 * GRANULE_SIZE;
+		const struct unwind_row rows[] = {{1, 5}, {(uint16_t)(size / 2 + 3), 6}, {(uint16_t)(size - 1), 7}};
+		const struct unwind_granule granules[] = {{.rule = 4}, {.first_row = 64, .nr_rows = 3, .rule = 9}};
+
+		home_init();
+		memcpy(home_pool_at(256), rows, sizeof(rows));
+		memcpy(home_pool_at(0), granules, sizeof(granules));
+		walk.table = (struct module_table){.start = start, .nr_granules = 2, .coarser = coarser};
+		assert_int_equal(walk_find_rule(&walk, start - 1), RULE_NONE);
+		assert_int_equal(walk_find_rule(&walk, start), 4);
+		assert_int_equal(walk_find_rule(&walk, start + size - 1), 4);
+		assert_int_equal(walk_find_rule(&walk, start + size), 9);
+		assert_int_equal(walk_find_rule(&walk, start + size + 1), 5);
+		assert_int_equal(walk_find_rule(&walk, start + size + size / 2 + 2), 5);
+		assert_int_equal(walk_find_rule(&walk, start + size + size / 2 + 3), 6);
+		assert_int_equal(walk_find_rule(&walk, start + 2 * size - 2), 6);
+		assert_int_equal(walk_find_rule(&walk, start + 2 * size - 1), 7);
+		assert_int_equal(walk_find_rule(&walk, start + 2 * size), RULE_NONE);
+	}
+}
+
 /* 0, 1, 2 ... rows in a granule, up to one for each byte; the first row at the granule's first byte or behind it. */
 static void every_number_of_rows(void **state)
 {
@@ -397,6 +423,7 @@ int main(void)
 #define HOME_TEST(name) cmocka_unit_test_setup_teardown(name, start_home, end_home)
 	const struct CMUnitTest rows[] = {
 		HOME_TEST(random_tables),
+		HOME_TEST(coarser_granules),
 		HOME_TEST(every_number_of_rows),
 		HOME_TEST(rows_at_a_granules_ends),
 		HOME_TEST(no_table),

@@ -20,7 +20,7 @@ $(W)/libkind_remap.so: tests/workloads/kind_remap.c tests/workloads/kind_remap.h
 	$(Q)mkdir -p $(@D) && $(CC) $(WORKLOAD_CFLAGS) -fPIC -shared $< -o $@
 $(W)/kind_text: tests/workloads/kind_text.c tests/workloads/kind_remap.h tests/workloads/work.h $(W)/libkind_remap.so
 	$(call say,CC)
-	$(Q)$(CC) $(WORKLOAD_CFLAGS) -no-pie -fno-pie -Wl,--no-warn-rwx-segments -Wl,--section-start=far_text=0x9000000 $< -o $@ -L$(W) \
+	$(Q)$(CC) $(WORKLOAD_CFLAGS) -no-pie -fno-pie -Wl,--no-warn-rwx-segments -Wl,--section-start=far_text=0x70000000 $< -o $@ -L$(W) \
 		-lkind_remap -Wl,-rpath,'$$ORIGIN'
 KINDS += $(W)/kind_text
 

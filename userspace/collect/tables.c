@@ -151,6 +151,7 @@ static int place_table(struct tables *tables, const struct unwind_table *table, 
 		.nr_granules = table->nr_granules,
 		.index = (uint32_t)(index / sizeof(struct unwind_granule)),
 		.state = MODULE_READY,
+		.coarser = table->coarser,
 	};
 	return 0;
 }
@@ -223,6 +224,7 @@ static void publish(struct tables *tables, struct compiled *compiled, bool visib
 	to->start = table.start;
 	to->nr_granules = table.nr_granules;
 	to->index = table.index;
+	to->coarser = table.coarser;
 	/* The walker looks at the state first. */
 	__atomic_store_n(&to->state, table.state, __ATOMIC_RELEASE);
 	__atomic_fetch_add(&tables->stats.nr_ready, 1, __ATOMIC_RELAXED);

@@ -86,6 +86,7 @@ struct told_table answer_put_table(const struct unwind_table *table)
 {
 	return (struct told_table){
 		.start = table->start,
+		.coarser = table->coarser,
 		.nr_granules = table->nr_granules,
 		.nr_rows = table->nr_rows,
 		.nr_rules = table->nr_rules,
@@ -105,12 +106,13 @@ uint64_t answer_table_bytes(const struct told_table *told)
 int answer_new_table(const struct told_table *told, struct unwind_table **ret)
 {
 	if (told->nr_granules > GRANULES_MAX_TOLD || told->nr_rows > ROWS_MAX_TOLD || told->nr_rules > RULES_MAX ||
-	    told->nr_rules < RULE_FIRST_FREE || told->start % GRANULE_SIZE)
+	    told->nr_rules < RULE_FIRST_FREE || told->start % GRANULE_SIZE || told->coarser > GRANULE_COARSER_MAX)
 		return -EPROTO;
 	struct unwind_table *table = memory_new(struct unwind_table);
 
 	*table = (struct unwind_table){
 		.start = told->start,
+		.coarser = told->coarser,
 		.nr_granules = told->nr_granules,
 		.nr_rows = told->nr_rows,
 		.nr_rules = told->nr_rules,
@@ -142,7 +144,7 @@ static bool check_granule(const struct unwind_table *table, const struct unwind_
 	if (granule->rule >= table->nr_rules)
 		return false;
 	for (uint32_t i = 0; i < granule->nr_rows; i++)
-		if (rows[i].offset >= GRANULE_SIZE || rows[i].rule >= table->nr_rules ||
+		if (rows[i].offset >= GRANULE_SIZE << table->coarser || rows[i].rule >= table->nr_rules ||
 		    (i && rows[i].offset <= rows[i - 1].offset))
 			return false;
 	return true;

@@ -87,8 +87,10 @@ struct told_info {
 /* What begins PART_END of QUESTION_TABLE; granules, rows and rules follow. */
 struct told_table {
 	uint64_t start;
+	uint32_t coarser;
 	uint32_t nr_granules, nr_rows, nr_rules;
 	uint32_t nr_fdes, nr_fdes_broken, nr_rows_unsupported;
+	uint32_t reserved;
 };
 
 /* PART_END of QUESTION_NAMES. */

@@ -83,7 +83,7 @@ static void ask(struct reader *reader, int mode, const struct reader_file *file,
 
 static bool same_tables(const struct unwind_table *a, const struct unwind_table *b)
 {
-	return a->start == b->start && a->nr_granules == b->nr_granules && a->nr_rows == b->nr_rows &&
+	return a->start == b->start && a->coarser == b->coarser && a->nr_granules == b->nr_granules && a->nr_rows == b->nr_rows &&
 	       a->nr_rules == b->nr_rules && a->nr_fdes == b->nr_fdes && a->nr_fdes_broken == b->nr_fdes_broken &&
 	       memcmp(a->granules, b->granules, a->nr_granules * sizeof(*a->granules)) == 0 &&
 	       memcmp(a->rows, b->rows, a->nr_rows * sizeof(*a->rows)) == 0 &&

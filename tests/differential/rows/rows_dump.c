@@ -96,7 +96,7 @@ static void print_table(const struct object_info *info, const struct unwind_tabl
 {
 	for (uint32_t i = 0; i < table->nr_granules; i++) {
 		const struct unwind_granule *granule = &table->granules[i];
-		uint64_t addr = info->base_addr + table->start + (uint64_t)i * GRANULE_SIZE;
+		uint64_t addr = info->base_addr + table->start + ((uint64_t)i << (GRANULE_SHIFT + table->coarser));
 
 		printf("%016llx+", (unsigned long long)addr);
 		print_rule(&table->rules[granule->rule]);
