@@ -225,6 +225,22 @@ static __always_inline bool report_no_mapping(struct scratch *s, __u64 now)
 	return true;
 }
 
+/* The place of code that the process's run lacks as yet. */
+static __always_inline void load_fresh(struct walk *w, const struct process_entry *entry)
+{
+	__u32 place = entry->slot % FRESH_CODES;
+
+	w->fresh_start = w->fresh_end = 0;
+	if (entry->known_ns >= *(volatile __u64 *)&ebprof_fresh_ns)
+		return;
+	const struct fresh_code *fresh = bpf_map_lookup_elem(&ebprof_fresh, &place);
+
+	if (fresh && fresh->slot == entry->slot && fresh->time_ns > entry->known_ns) {
+		w->fresh_start = fresh->start;
+		w->fresh_end = fresh->end;
+	}
+}
+
 /* Walks from the first frame to a stop. */
 static __always_inline void walk_frames(struct walk *w, struct scratch *s)
 {
@@ -320,8 +336,9 @@ static __always_inline bool take_user_stack(struct scratch *s, struct task_struc
 
 	load_registers(w, regs);
 	w->is_32bit = regs->cs != USER_CS_64;
+	load_fresh(w, &s->entry);
 	walk_frames(w, s);
-	if (s->entry.count && !entry_unchanged(s))
+	if (s->entry.count && (w->is_stale || !entry_unchanged(s)))
 		restart_as_changed(w, pc);
 
 	if (may_be_finished(s, now) && ebprof_snapshot_bytes && give_second_chance(s, regs, now))

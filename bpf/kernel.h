@@ -93,6 +93,16 @@ struct task_struct {
 	char comm[16];
 };
 
+struct file;
+
+struct vm_area_struct {
+	unsigned long vm_start;
+	unsigned long vm_end;
+	struct mm_struct *vm_mm;
+	unsigned long vm_flags;
+	struct file *vm_file;
+};
+
 struct seq_file;
 
 struct bpf_iter_meta {
@@ -112,6 +122,7 @@ enum {
 	PF_KTHREAD = 0x00200000,
 	PF_USER_WORKER = 0x00004000, /* io_uring and vhost workers: their user registers mean nothing */
 	USER_CS_64 = 0x33,
+	VM_EXEC = 0x4,
 	PID_LEVELS_MAX = 8,
 };
 

@@ -32,6 +32,28 @@ extern const volatile struct stack_key ebprof_seed;
 extern __u32 ebprof_next_slot;  /* process slots given out */
 extern __s32 ebprof_nr_targets; /* targets that live */
 
+extern __u64 ebprof_fresh_ns; /* when any process last mapped a file's code */
+
+/*
+ * Where a process has mapped a file's code of late, by slot modulo the size. Until the loader knows of it, what the
+ * process's run holds of that place may be another file.
+ */
+struct fresh_code {
+	__u64 start;
+	__u64 end;
+	__u64 time_ns;
+	__u32 slot;
+	__u32 reserved;
+};
+enum { FRESH_CODES = 8192 };
+struct ebprof_fresh {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FRESH_CODES);
+	__type(key, __u32);
+	__type(value, struct fresh_code);
+};
+extern struct ebprof_fresh ebprof_fresh SEC(".maps");
+
 /* Is this process (or thread) wanted? tgid or tid in the kernel's numbers -> TARGET_* flags. */
 struct ebprof_targets {
 	__uint(type, BPF_MAP_TYPE_HASH);

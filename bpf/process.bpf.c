@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * process.bpf.c - the life of processes: what runs already (a task iterator), and fork, exec and exit of targets from
- * then on. Targets are extended and closed here, in the kernel, so that no child is missed however short it lives.
+ * process.bpf.c - the life of processes: what runs already (a task iterator), fork, exec and exit of targets from then
+ * on, and where they map code. Targets are extended and closed here, in the kernel, so that no child is missed however
+ * short it lives.
  */
 #include "process.h"
 #include "target.h"
@@ -13,7 +14,9 @@ const volatile bool ebprof_with_children = true;
 const volatile __u32 ebprof_pidns_inode;
 __u32 ebprof_next_slot;
 __s32 ebprof_nr_targets;
+__u64 ebprof_fresh_ns;
 
+struct ebprof_fresh ebprof_fresh SEC(".maps");
 struct ebprof_targets ebprof_targets SEC(".maps");
 struct ebprof_processes ebprof_processes SEC(".maps");
 struct ebprof_ring ebprof_ring SEC(".maps");
@@ -136,5 +139,47 @@ int ebprof_exit(struct bpf_raw_tracepoint_args *ctx)
 
 	counter_add(COUNTER_process_events, 1);
 	ring_send(&record, sizeof(record), BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+/*
+ * A file's code appears in the running process's memory, perhaps in the place of another's. The side band says what it
+ * is, to the loader, some milliseconds from now; stacks that pass there have to wait for that.
+ *
+ * No tracepoint tells of mappings, but they are kept in a maple tree (kernels from 6.1), whose writes one tells of: the
+ * value written is the new area. Other trees' values are none of this process's memory.
+ */
+SEC("raw_tp/ma_write")
+int ebprof_mapped(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct vm_area_struct *area = (struct vm_area_struct *)ctx->args[3];
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	if (!area || !task->mm || BPF_CORE_READ(area, vm_mm) != task->mm)
+		return 0;
+	if (!(BPF_CORE_READ(area, vm_flags) & VM_EXEC) || !BPF_CORE_READ(area, vm_file))
+		return 0;
+	struct process_id id = process_id_of(task);
+	struct process_entry *entry = bpf_map_lookup_elem(&ebprof_processes, &id);
+
+	if (!entry)
+		return 0;
+	__u32 place = entry->slot % FRESH_CODES;
+	struct fresh_code *fresh = bpf_map_lookup_elem(&ebprof_fresh, &place);
+	__u64 start = BPF_CORE_READ(area, vm_start), end = BPF_CORE_READ(area, vm_end);
+	__u64 now = bpf_ktime_get_ns();
+
+	if (!fresh)
+		return 0;
+	/* The one before may not be known yet either: then all that lies between waits, too. */
+	if (fresh->slot == entry->slot && fresh->time_ns > entry->known_ns) {
+		start = start < fresh->start ? start : fresh->start;
+		end = end > fresh->end ? end : fresh->end;
+	}
+	fresh->start = start;
+	fresh->end = end;
+	fresh->slot = entry->slot;
+	fresh->time_ns = now;
+	ebprof_fresh_ns = now;
 	return 0;
 }

@@ -208,6 +208,7 @@ struct process_entry {
 	__u32 first;      /* its run of mapping slots, sorted by start */
 	__u32 count;      /* 0 = no table yet */
 	__u32 generation; /* grows with each new run */
+	__u64 known_ns;   /* files' code mapped up to then is in the run */
 };
 
 /* One executable mapping. */

@@ -96,7 +96,7 @@ WALK_INLINE int walk_step(struct walk *w)
 }
 
 /*
- * Prepares a walk; the caller has set pc, regs, is_32bit, first_mapping and nr_mappings. Of max_frames
+ * Prepares a walk; the caller has set pc, regs, is_32bit, fresh_*, first_mapping and nr_mappings. Of max_frames
  * (1..USER_FRAMES_MAX) two thirds are kept from the leaf on and the rest before the root.
  */
 WALK_INLINE void walk_start(struct walk *w, const struct stack_key *seed, __u32 max_frames)
@@ -120,6 +120,7 @@ WALK_INLINE void walk_start(struct walk *w, const struct stack_key *seed, __u32 
 	w->nr_fp_frames = 0;
 	w->nr_guessed_frames = 0;
 	w->overflow = 0;
+	w->is_stale = 0;
 }
 
 /* After the last step: completes the key, and the record that frames leave with. */

@@ -49,6 +49,11 @@ struct walk {
 	__u32 first_mapping;
 	__u32 nr_mappings;
 
+	/* Where other code may be than the mappings say; empty = nowhere. */
+	__u64 fresh_start;
+	__u64 fresh_end;
+	__u32 is_stale; /* the walk came by there */
+
 	/* The last mapping met and its module's table. */
 	__u32 module;
 	__u64 mapping_start;
@@ -145,6 +150,10 @@ WALK_INLINE int walk_find_mapping(struct walk *w, __u64 pc)
 
 	if (!slot || pc < slot->start || pc >= slot->end)
 		return 0;
+	if (slot->start < w->fresh_end && slot->end > w->fresh_start) {
+		w->is_stale = 1;
+		return 0;
+	}
 	w->mapping_start = slot->start;
 	w->mapping_size = slot->end - slot->start;
 	w->mapping_offset = slot->offset;

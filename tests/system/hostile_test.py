@@ -70,9 +70,8 @@ def test_mappings_change_under_the_reader():
     assert cut == recording.samples - whole, "what ended early says so"
 
 
-@pytest.mark.xfail(strict=False, reason="the walker learns of a new mapping some milliseconds late: until then, code "
-    "that took the place of other code within that time has the other's name")
 def test_no_wrong_library():
+    """Two libraries take turns at one address: what runs there never has the other's name."""
     _, recording = record_command("hostile", 3, "churn")
     wrong = recording.count(lambda sample: {"call_first", "second_plugin_work"} <= set(user_names_of(sample)) or
         {"call_second", "first_plugin_work"} <= set(user_names_of(sample)))

@@ -38,14 +38,20 @@ static void leave(uint32_t pid, uint32_t nr_execs)
 	processes_handle_exit(&world->processes, &record);
 }
 
-static void map(uint32_t pid, uint64_t start, const char *name)
+static struct sideband_record mapped_at(uint64_t time_ns, uint32_t pid, uint64_t start, const char *name)
 {
-	struct sideband_record record = {
+	return (struct sideband_record){
 		.type = SIDEBAND_MMAP,
+		.time_ns = time_ns,
 		.pid = pid,
 		.tid = pid + 7,
 		.mmap = {.start = start, .end = start + 0x1000, .path = name},
 	};
+}
+
+static void map(uint32_t pid, uint64_t start, const char *name)
+{
+	struct sideband_record record = mapped_at(0, pid, start, name);
 
 	processes_handle_sideband(&world->processes, &record);
 }
@@ -399,6 +405,49 @@ static void missing_mapping(void **state)
 	assert_false(image(PID, 0)->stale);
 }
 
+static const struct process *replaced_by(uint32_t pid, uint64_t start)
+{
+	struct sideband_record record = mapped_at(100, pid, start, "new");
+
+	return processes_find_replaced(&world->processes, &record);
+}
+
+static void replaced_mappings(void **state)
+{
+	(void)state;
+	assert_null(replaced_by(PID, 0x1000)); /* of nobody */
+	meet(PID, 0);
+	assert_null(replaced_by(PID, 0x1000));
+	map(PID, 0x1000, "a");
+	map(PID, 0x5000, "b");
+	assert_ptr_equal(replaced_by(PID, 0x1000), image(PID, 0));
+	assert_ptr_equal(replaced_by(PID, 0x1fff), image(PID, 0));
+	assert_ptr_equal(replaced_by(PID, 0x4001), image(PID, 0));
+	assert_null(replaced_by(PID, 0x2000));
+	assert_null(replaced_by(PID, 0x4000));
+	assert_null(replaced_by(CHILD, 0x1000));
+	rename_thread(PID, PID, "execing", true);
+	assert_null(replaced_by(PID, 0x1000)); /* that's the next image's */
+}
+
+/* A record of before the mappings were read from /proc tells nothing new, perhaps of what is there no longer. */
+static void records_of_before(void **state)
+{
+	(void)state;
+	meet(PID, 0);
+	struct process *process = image(PID, 0);
+	struct sideband_record early = mapped_at(1000, PID, 0x1000, "a");
+	struct sideband_record late = mapped_at(1500, PID, 0x5000, "b");
+
+	process->known_ns = 1200;
+	processes_handle_sideband(&world->processes, &early);
+	check_mapped(process, "");
+	assert_int_equal(process->known_ns, 1200);
+	processes_handle_sideband(&world->processes, &late);
+	check_mapped(process, "b");
+	assert_int_equal(process->known_ns, 1500);
+}
+
 int main(void)
 {
 	const struct CMUnitTest images[] = {
@@ -411,10 +460,8 @@ int main(void)
 		PROCESS_TEST(invisible_processes),
 	};
 	const struct CMUnitTest others[] = {
-		PROCESS_TEST(names),
-		PROCESS_TEST(lost_records),
-		PROCESS_TEST(mappings_without_end),
-		PROCESS_TEST(missing_mapping),
+		PROCESS_TEST(names),           PROCESS_TEST(lost_records),      PROCESS_TEST(mappings_without_end),
+		PROCESS_TEST(missing_mapping), PROCESS_TEST(replaced_mappings), PROCESS_TEST(records_of_before),
 	};
 
 	return cmocka_run_group_tests(images, NULL, NULL) + cmocka_run_group_tests(others, NULL, NULL);

@@ -254,6 +254,42 @@ static void many_mappings(void **state)
 	check_mappings(MAPPINGS_MAX, 200, &random);
 }
 
+/* Mappings that overlap a place of new code are not believed, and the walk says that it came by. */
+static void fresh_code(void **state)
+{
+	static const struct {
+		uint64_t start, end;
+		bool first, second; /* whether these mappings are believed */
+	} places[] = {
+		{0, 0, true, true},
+		{0x1000, 0x2000, true, true},
+		{0x2000, 0x2001, false, true},
+		{0x2fff, 0x3000, false, true},
+		{0x2000, 0x6000, false, false},
+		{0x3000, 0x5000, true, true},
+		{0x5fff, 0x9000, true, false},
+		{0x6000, 0x9000, true, true},
+	};
+
+	(void)state;
+	*vector_push(&home.modules) = (struct module_table){.state = MODULE_READY};
+	home_add_mapping(0x2000, 0x1000, 0, 0);
+	home_add_mapping(0x5000, 0x1000, 0, 0x10000);
+	walk.nr_mappings = 2;
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		walk.fresh_start = places[i].start;
+		walk.fresh_end = places[i].end;
+		walk.mapping_size = 0;
+		walk_start(&walk, &home_seed, 16);
+		assert_int_equal(walk_find_mapping(&walk, 0x2800), places[i].first);
+		assert_int_equal(walk.is_stale, !places[i].first);
+		walk.is_stale = 0;
+		assert_int_equal(walk_find_mapping(&walk, 0x5800), places[i].second);
+		assert_int_equal(walk.is_stale, !places[i].second);
+		assert_false(walk_find_mapping(&walk, 0x4000));
+	}
+}
+
 /* A slot that the array no longer has, as when an entry was read while it changed. */
 static void slots_out_of_range(void **state)
 {
@@ -422,15 +458,13 @@ int main(void)
 {
 #define HOME_TEST(name) cmocka_unit_test_setup_teardown(name, start_home, end_home)
 	const struct CMUnitTest rows[] = {
-		HOME_TEST(random_tables),
-		HOME_TEST(coarser_granules),
-		HOME_TEST(every_number_of_rows),
-		HOME_TEST(rows_at_a_granules_ends),
-		HOME_TEST(no_table),
+		HOME_TEST(random_tables),           HOME_TEST(coarser_granules), HOME_TEST(every_number_of_rows),
+		HOME_TEST(rows_at_a_granules_ends), HOME_TEST(no_table),
 	};
 	const struct CMUnitTest mappings[] = {
 		HOME_TEST(few_mappings),
 		HOME_TEST(many_mappings),
+		HOME_TEST(fresh_code),
 		HOME_TEST(slots_out_of_range),
 	};
 	const struct CMUnitTest frames[] = {

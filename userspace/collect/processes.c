@@ -10,6 +10,7 @@
 #include "maps.h"
 #include "message.h"
 #include "replaced_text.h"
+#include "time_now.h"
 
 enum {
 	NO_IMAGE = UINT32_MAX,
@@ -202,6 +203,22 @@ static void check_identity(const struct task_entry *task, void *context)
 		check->same = true;
 }
 
+/* Points the kernel's entry of an image at its run. */
+static void publish_entry(struct processes *processes, const struct process *process)
+{
+	const struct mapping_run *run = &processes->runs.list.data[process->run];
+	struct process_entry entry = {
+		.slot = process->slot,
+		.first = run->first,
+		.count = run->count,
+		.generation = process->generation,
+		.known_ns = process->known_ns,
+	};
+
+	/* -ENOENT: the image is gone; nobody will walk with the run. */
+	programs_set_process(processes->programs, &process->id, &entry);
+}
+
 /*
  * Reads an image's mappings from /proc. The pid may have become another image meanwhile, so the identity is read
  * afterwards, from the kernel; if it changed, what was read belongs to somebody else.
@@ -217,6 +234,7 @@ static void rescan_image(struct processes *processes, struct process *process)
 	if (process->exited || process->is_kthread || !process->pid)
 		return;
 	processes->nr_rescans++;
+	uint64_t known_ns = time_now_ns(CLOCK_MONOTONIC);
 	int error = maps_read(processes->proc_folder, (pid_t)process->pid, add_map_line, &rescan, NULL);
 
 	if (!error)
@@ -229,8 +247,10 @@ static void rescan_image(struct processes *processes, struct process *process)
 		return;
 	}
 	/* What it lacked is not there: a new run would only use up slots. */
+	process->known_ns = known_ns;
 	if (process->run != NO_RUN && mappings_equal(&process->mappings, &fresh)) {
 		mappings_deinit(&fresh);
+		publish_entry(processes, process);
 		return;
 	}
 	mappings_deinit(&process->mappings);
@@ -268,17 +288,12 @@ static void publish_image(struct processes *processes, struct process *process)
 			.module = mapping->module,
 		};
 	}
-	struct process_entry entry = {
-		.slot = process->slot,
-		.first = first,
-		.count = count,
-		.generation = ++process->generation,
-	};
+	uint32_t previous = process->run;
 
-	/* -ENOENT: the image is gone; nobody will walk with the run. */
-	programs_set_process(processes->programs, &process->id, &entry);
-	mapping_runs_leave(&processes->runs, process->run);
 	process->run = run;
+	process->generation++;
+	publish_entry(processes, process);
+	mapping_runs_leave(&processes->runs, previous);
 }
 
 /* Something about an image has to be read again or told to the walker. */
@@ -454,6 +469,7 @@ static void inherit(struct processes *processes, struct process *process, const 
 	if (record->entry.count) {
 		process->run = mapping_runs_share(&processes->runs, record->entry.first);
 		process->generation = record->entry.generation;
+		process->known_ns = record->entry.known_ns;
 	}
 	/* The parent may have mapped something between the kernel's copy and now, or had no table itself. */
 	if (!parent || parent->stale)
@@ -540,6 +556,9 @@ static void handle_mmap(struct processes *processes, struct pid_state *state, co
 	} else if (state->image != NO_IMAGE) {
 		struct process *process = &processes->list.data[state->image];
 
+		/* What was read from /proc after this is newer. */
+		if (record->time_ns < process->known_ns)
+			return;
 		/*
 		 * No record tells of a mapping that went. After many that came, the list may be full of what is no
 		 * longer there, and putting each in its place costs more than reading all of them in order.
@@ -550,8 +569,22 @@ static void handle_mmap(struct processes *processes, struct pid_state *state, co
 			replaced_text_add(processes->modules, (pid_t)process->pid, mapping, &process->mappings,
 					  &budget);
 		process->compared = COMPARED_MAX - budget;
+		process->known_ns = record->time_ns;
 		mark(processes, process, process->nr_added > ADDED_MAX);
 	}
+}
+
+const struct process *processes_find_replaced(const struct processes *processes, const struct sideband_record *record)
+{
+	const struct pid_state *state = record->pid ? find_pid(processes, record->pid) : NULL;
+
+	if (!state || state->in_exec || state->image == NO_IMAGE)
+		return NULL;
+	const struct process *process = &processes->list.data[state->image];
+	size_t at = mappings_behind(&process->mappings, record->mmap.start);
+
+	return at < process->mappings.list.nr && process->mappings.list.data[at].start < record->mmap.end ? process
+													  : NULL;
 }
 
 static void handle_comm(struct processes *processes, struct pid_state *state, const struct sideband_record *record)

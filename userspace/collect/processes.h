@@ -40,6 +40,7 @@ struct process {
 	struct mappings mappings;
 	uint32_t run; /* NO_RUN = the walker has none */
 	uint32_t generation;
+	uint64_t known_ns; /* CLOCK_MONOTONIC: what was mapped up to then is in mappings */
 };
 
 /* What is known of a pid: the image that it is, and what the side band said of the one that it is becoming. */
@@ -92,6 +93,12 @@ void processes_handle_record(struct processes *processes, const struct record_pr
 void processes_handle_exit(struct processes *processes, const struct record_exit *record);
 void processes_handle_no_mapping(struct processes *processes, const struct record_no_mapping *record);
 void processes_handle_sideband(struct processes *processes, const struct sideband_record *record);
+
+/*
+ * The image of which a mapping that the side band tells of takes the place of another file's; NULL = of none. Asked before
+ * the record is handed in.
+ */
+const struct process *processes_find_replaced(const struct processes *processes, const struct sideband_record *record);
 
 /* Reads again what is stale and publishes what changed. True when anything did. */
 bool processes_publish(struct processes *processes);

@@ -256,6 +256,11 @@ int programs_attach(struct programs *programs, struct problem *problem)
 			return problem_set(problem, -errno, "cannot follow processes (%s: %s)",
 					   bpf_program__name(hooks[i].program), strerror(errno));
 	}
+	/* Without it, code that takes the place of other code has the other's name until the loader learns of it. */
+	skeleton->links.ebprof_mapped = bpf_program__attach(skeleton->progs.ebprof_mapped);
+	if (!skeleton->links.ebprof_mapped)
+		message_detail("new mappings are learnt of some milliseconds late: this kernel has no tracepoint "
+			       "ma_write (6.1 and newer have it)");
 	int error = activate_counts(programs, 0);
 
 	return error ? problem_set(problem, error, "cannot install the counts (%s)", strerror(-error)) : 0;

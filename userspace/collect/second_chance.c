@@ -237,19 +237,40 @@ static void forget(struct second_chance *chance, struct waiting *sample)
 	chance->waiting_bytes -= sample->record.stack_bytes;
 }
 
-void second_chance_walk(struct second_chance *chance, uint64_t now_ns, bool is_last)
+void second_chance_settle(struct second_chance *chance, const struct process *process, uint64_t time_ns)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < chance->list.nr; i++) {
+		struct waiting *sample = &chance->list.data[i];
+
+		if (sample->record.count.process != process->slot || sample->record.time_ns >= time_ns) {
+			chance->list.data[left++] = *sample;
+			continue;
+		}
+		walk_sample(chance, process, sample);
+		keep(chance, sample);
+		forget(chance, sample);
+	}
+	chance->list.nr = left;
+}
+
+void second_chance_walk(struct second_chance *chance, uint64_t known_ns, bool is_last)
 {
 	bool hurry = chance->waiting_bytes > WAITING_BYTES_MAX;
 	size_t left = 0;
 
 	for (size_t i = 0; i < chance->list.nr; i++) {
 		struct waiting *sample = &chance->list.data[i];
-		/* It may have come in after the time that the caller has looked at. */
-		uint64_t age_ns = now_ns > sample->record.time_ns ? now_ns - sample->record.time_ns : 0;
 
+		/* What was mapped right before it isn't known yet. */
+		if (!is_last && sample->record.time_ns > known_ns) {
+			chance->list.data[left++] = *sample;
+			continue;
+		}
 		walk_sample(chance, processes_find_slot(chance->config.processes, sample->record.count.process),
 			    sample);
-		if (!is_last && may_go_on(chance->walk.stop, age_ns)) {
+		if (!is_last && may_go_on(chance->walk.stop, known_ns - sample->record.time_ns)) {
 			if (!hurry) {
 				chance->list.data[left++] = *sample;
 				continue;

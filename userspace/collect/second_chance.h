@@ -40,10 +40,10 @@ void second_chance_destroy(struct second_chance *chance);
 void second_chance_add(struct second_chance *chance, const void *record, size_t size_bytes);
 
 /*
- * Walks what waits. What still lacks something waits on, unless its time is up or is_last says that nothing more will
- * be learnt. now_ns: CLOCK_MONOTONIC.
+ * Walks what waits and was sampled up to known_ns (CLOCK_MONOTONIC), from when on mappings are not known yet. What still
+ * lacks something waits on, unless its time is up or is_last says that nothing more will be learnt.
  */
-void second_chance_walk(struct second_chance *chance, uint64_t now_ns, bool is_last);
+void second_chance_walk(struct second_chance *chance, uint64_t known_ns, bool is_last);
 
 size_t second_chance_nr_waiting(const struct second_chance *chance);
 
@@ -56,5 +56,11 @@ struct second_chance_stats {
 	uint64_t first_complete_ns;
 };
 const struct second_chance_stats *second_chance_stats(const struct second_chance *chance);
+
+/*
+ * Something else takes the place of what this process had mapped until then (CLOCK_MONOTONIC): its stacks of before are
+ * walked now, whatever they lack.
+ */
+void second_chance_settle(struct second_chance *chance, const struct process *process, uint64_t time_ns);
 
 #endif

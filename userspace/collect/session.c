@@ -36,6 +36,7 @@
 #include "tables.h"
 #include "targets.h"
 #include "text.h"
+#include "time_now.h"
 
 enum {
 	RING_BYTES = 4 << 20,
@@ -91,14 +92,6 @@ struct session {
 	VECTOR(struct reader_failure) failures;
 	struct run_report report;
 };
-
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec time;
-
-	clock_gettime(clock, &time);
-	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
 
 /* ---- one round ---- */
 
@@ -166,6 +159,13 @@ static void handle_sideband_record(const struct sideband_record *record, void *c
 	struct session *session = context;
 
 	handle_events_until(session, record->time_ns);
+	/* Stacks of before have to be walked before, or they would get the names of what comes. */
+	if (record->type == SIDEBAND_MMAP && session->second_chance) {
+		const struct process *process = processes_find_replaced(&session->processes, record);
+
+		if (process)
+			second_chance_settle(session->second_chance, process, record->time_ns);
+	}
 	if (record->type == SIDEBAND_LOST)
 		session->nr_sideband_lost += record->lost;
 	/* An idle CPU without a scheduler tick is throttled at any rate, and nothing is lost there. */
@@ -184,7 +184,7 @@ static int compare_events(const void *a, const void *b)
 
 static void round_of_drains(struct session *session)
 {
-	uint64_t began_ns = now_ns(CLOCK_MONOTONIC);
+	uint64_t began_ns = time_now_ns(CLOCK_MONOTONIC);
 
 	session->round_ms = session->round_ms * 2 < ROUND_IDLE_MS ? session->round_ms * 2 : ROUND_IDLE_MS;
 	programs_drain_ring(session->programs, handle_ring_record, session);
@@ -221,8 +221,8 @@ static void drain_counts(struct session *session)
 		message_warn("cannot drain the counts (%s)", strerror(-error));
 	round_of_drains(session);
 	processes_rest(&session->processes);
-	session->earliest_switch_ns = now_ns(CLOCK_MONOTONIC) + COUNTS_SWITCH_MIN_MS * 1000000ull;
-	session->next_switch_ns = now_ns(CLOCK_MONOTONIC) + COUNTS_SWITCH_MS * 1000000ull;
+	session->earliest_switch_ns = time_now_ns(CLOCK_MONOTONIC) + COUNTS_SWITCH_MIN_MS * 1000000ull;
+	session->next_switch_ns = time_now_ns(CLOCK_MONOTONIC) + COUNTS_SWITCH_MS * 1000000ull;
 }
 
 /* ---- setting up ---- */
@@ -340,7 +340,7 @@ static uint64_t cycles_period(uint32_t rate_hz)
 
 int session_create(const struct session_config *config, struct session **ret, struct problem *problem)
 {
-	uint64_t created_ns = now_ns(CLOCK_MONOTONIC);
+	uint64_t created_ns = time_now_ns(CLOCK_MONOTONIC);
 	int error = clock_check_rate(config->rate_hz, problem);
 
 	if (error)
@@ -399,8 +399,8 @@ int session_start(struct session *session, struct problem *problem)
 	uint64_t wait_ms = session->config.command_pid ? COMMAND_TABLES_WAIT_MS : TABLES_WAIT_MS;
 
 	tables_wait(session->tables, session->created_ns + wait_ms * 1000000);
-	session->started_ns = now_ns(CLOCK_MONOTONIC);
-	session->started_realtime_ns = now_ns(CLOCK_REALTIME);
+	session->started_ns = time_now_ns(CLOCK_MONOTONIC);
+	session->started_realtime_ns = time_now_ns(CLOCK_REALTIME);
 	session->steal_start_ns = clock_steal_ns();
 	session->next_switch_ns = session->started_ns + COUNTS_SWITCH_MS * 1000000ull;
 	return clocks_start(session->clocks, problem);
@@ -414,7 +414,8 @@ static void wait_for_work(const struct session *session, uint64_t end_ns)
 	const int *sideband_list;
 	size_t nr = sideband_fds(session->sideband, &sideband_list);
 	_cleanup_free_ struct pollfd *fds = memory_new_array(struct pollfd, nr + 1);
-	int64_t left_ms = end_ns ? ((int64_t)end_ns - (int64_t)now_ns(CLOCK_MONOTONIC) + 999999) / 1000000 : INT32_MAX;
+	int64_t left_ms =
+		end_ns ? ((int64_t)end_ns - (int64_t)time_now_ns(CLOCK_MONOTONIC) + 999999) / 1000000 : INT32_MAX;
 	int timeout_ms = left_ms < session->round_ms ? (int)left_ms : session->round_ms;
 
 	fds[0] = (struct pollfd){.fd = programs_ring_fd(session->programs), .events = POLLIN};
@@ -429,7 +430,7 @@ static void show_progress(const struct session *session, session_progress_fn pro
 
 	if (!progress || report_progress(session->programs, &shown))
 		return;
-	shown.seconds = (double)(now_ns(CLOCK_MONOTONIC) - session->started_ns) / 1e9;
+	shown.seconds = (double)(time_now_ns(CLOCK_MONOTONIC) - session->started_ns) / 1e9;
 	progress(&shown, context);
 }
 
@@ -443,7 +444,7 @@ enum session_end session_run(struct session *session, double seconds, const vola
 	for (;;) {
 		if (*stop)
 			return END_STOPPED;
-		uint64_t now = now_ns(CLOCK_MONOTONIC);
+		uint64_t now = time_now_ns(CLOCK_MONOTONIC);
 
 		if (end_ns && now >= end_ns)
 			return END_TIME;
@@ -466,15 +467,15 @@ enum session_end session_run(struct session *session, double seconds, const vola
 /* The last samples' files may have been mapped just now: their tables are waited for a little. */
 static void finish_second_chances(struct session *session)
 {
-	second_chance_walk(session->second_chance, now_ns(CLOCK_MONOTONIC), false);
+	second_chance_walk(session->second_chance, time_now_ns(CLOCK_MONOTONIC), false);
 	if (second_chance_nr_waiting(session->second_chance))
-		tables_wait(session->tables, now_ns(CLOCK_MONOTONIC) + LAST_TABLES_WAIT_MS * 1000000ull);
-	second_chance_walk(session->second_chance, now_ns(CLOCK_MONOTONIC), true);
+		tables_wait(session->tables, time_now_ns(CLOCK_MONOTONIC) + LAST_TABLES_WAIT_MS * 1000000ull);
+	second_chance_walk(session->second_chance, time_now_ns(CLOCK_MONOTONIC), true);
 }
 
 static void drain_rest(struct session *session)
 {
-	uint64_t stopped_ns = now_ns(CLOCK_MONOTONIC);
+	uint64_t stopped_ns = time_now_ns(CLOCK_MONOTONIC);
 
 	programs_drain_ring(session->programs, handle_ring_record, session);
 	if (session->events.nr)
@@ -495,7 +496,7 @@ static void drain_rest(struct session *session)
 		finish_second_chances(session);
 	if (session->capture)
 		capture_finish(session->capture, &session->processes, &session->modules);
-	message_detail("drained in %.1f ms", (double)(now_ns(CLOCK_MONOTONIC) - stopped_ns) / 1e6);
+	message_detail("drained in %.1f ms", (double)(time_now_ns(CLOCK_MONOTONIC) - stopped_ns) / 1e6);
 }
 
 static struct profile *build_profile(struct session *session, struct naming_stats *stats)
@@ -512,7 +513,7 @@ static struct profile *build_profile(struct session *session, struct naming_stat
 		.label_tid = config->label_tid,
 		.label_cpu = config->label_cpu,
 	};
-	uint64_t began_ns = now_ns(CLOCK_MONOTONIC);
+	uint64_t began_ns = time_now_ns(CLOCK_MONOTONIC);
 
 	profile_add_sample_type(profile, "samples", "count");
 	profile_add_sample_type(profile, type, unit);
@@ -520,7 +521,7 @@ static struct profile *build_profile(struct session *session, struct naming_stat
 	profile->time_ns = (int64_t)session->started_realtime_ns;
 	profile->duration_ns = (int64_t)(session->stopped_ns - session->started_ns);
 	naming_build(&naming, session->reader, &session->modules, &session->processes, &session->store, profile, stats);
-	message_detail("named in %.1f ms", (double)(now_ns(CLOCK_MONOTONIC) - began_ns) / 1e6);
+	message_detail("named in %.1f ms", (double)(time_now_ns(CLOCK_MONOTONIC) - began_ns) / 1e6);
 	return profile;
 }
 
@@ -557,7 +558,7 @@ int session_finish(struct session *session, struct profile **ret, struct problem
 	struct naming_stats naming = {0};
 
 	clocks_stop(session->clocks);
-	session->stopped_ns = now_ns(CLOCK_MONOTONIC);
+	session->stopped_ns = time_now_ns(CLOCK_MONOTONIC);
 	drain_rest(session);
 	/* A table that comes now is of no use, and its reader's failures can be looked at. */
 	tables_stop(session->tables);

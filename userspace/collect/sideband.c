@@ -22,6 +22,7 @@
 #include "perf_event.h"
 #include "perf_ring.h"
 #include "sideband_queue.h"
+#include "time_now.h"
 
 enum {
 	RING_BYTES_DEFAULT = 256 << 10,
@@ -59,14 +60,6 @@ struct drain {
 	sideband_fn found;
 	void *context;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* Smallest power of two of pages that holds size_bytes. */
 static size_t round_ring(size_t size_bytes)
@@ -276,7 +269,7 @@ static uint64_t drain_ring(struct drain *drain, size_t i, uint64_t before_ns)
 	if (result.broken)
 		keep_lost(drain, before_ns, 1);
 	if (result.span_bytes + RECORD_ROOM > ring->ring.size_bytes)
-		check_lost(drain, sideband->fds.data[i], now_ns());
+		check_lost(drain, sideband->fds.data[i], time_now_ns(CLOCK_MONOTONIC));
 	return drain->last_ns > before_ns ? drain->last_ns : before_ns;
 }
 
@@ -284,7 +277,7 @@ static uint64_t drain_ring(struct drain *drain, size_t i, uint64_t before_ns)
 static uint64_t drain_rings(struct sideband *sideband, sideband_fn found, void *context)
 {
 	struct drain drain = {.sideband = sideband, .found = found, .context = context};
-	uint64_t before_ns = now_ns();
+	uint64_t before_ns = time_now_ns(CLOCK_MONOTONIC);
 	uint64_t horizon_ns = UINT64_MAX;
 
 	for (size_t i = 0; i < sideband->rings.nr; i++) {

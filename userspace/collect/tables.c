@@ -11,6 +11,7 @@
 #include "reader.h"
 #include "table.h"
 #include "text.h"
+#include "time_now.h"
 #include "vector.h"
 
 enum {
@@ -284,13 +285,9 @@ static void place_all(struct tables *tables)
  */
 static bool placing_is_due(const struct tables *tables)
 {
-	struct timespec now;
-
 	if (!tables->programs || !tables->done.nr)
 		return false;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return !tables->queue.nr ||
-	       (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec - tables->placed_ns > PLACE_EVERY_NS;
+	return !tables->queue.nr || time_now_ns(CLOCK_MONOTONIC) - tables->placed_ns > PLACE_EVERY_NS;
 }
 
 /* Takes the oldest request. Called with the lock held. */
@@ -317,12 +314,9 @@ static void *run(void *context)
 			*vector_push(&tables->done) = compile(tables, &request);
 			pthread_mutex_lock(&tables->lock);
 		} else if (placing_is_due(tables)) {
-			struct timespec now;
-
 			pthread_mutex_unlock(&tables->lock);
 			place_all(tables);
-			clock_gettime(CLOCK_MONOTONIC, &now);
-			tables->placed_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+			tables->placed_ns = time_now_ns(CLOCK_MONOTONIC);
 			pthread_mutex_lock(&tables->lock);
 		} else {
 			tables->busy = tables->done.nr > 0;

@@ -29,6 +29,7 @@
 #include "messages.h"
 #include "process.h"
 #include "strings.h"
+#include "time_now.h"
 #include "wire.h"
 
 enum {
@@ -205,7 +206,8 @@ static uint32_t limit_of(const struct client *client, const struct reader_file *
 static int prepare_child(struct client *client)
 {
 	const struct wire_wait start = {
-		.deadline_ns = wire_now_ns() + (client->patience_ms ? client->patience_ms : START_MS) * 1000000ull,
+		.deadline_ns = time_now_ns(CLOCK_MONOTONIC) +
+			       (client->patience_ms ? client->patience_ms : START_MS) * 1000000ull,
 		.cancel_fd = client->cancel_fd,
 	};
 	int status;
@@ -246,7 +248,7 @@ static int begin(struct client *client, struct call *call, bool is_short)
 
 	call->limit_ms = limit_of(client, call->file, is_short);
 	call->wait = (struct wire_wait){
-		.deadline_ns = wire_now_ns() + call->limit_ms * 1000000ull,
+		.deadline_ns = time_now_ns(CLOCK_MONOTONIC) + call->limit_ms * 1000000ull,
 		.cancel_fd = client->cancel_fd,
 	};
 	return error;

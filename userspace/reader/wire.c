@@ -20,14 +20,7 @@
 #include <unistd.h>
 
 #include "memory.h"
-
-uint64_t wire_now_ns(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
+#include "time_now.h"
 
 /* Until the socket can go on: 0, or why not. */
 static int wait_for(int socket, short events, const struct wire_wait *wait)
@@ -37,7 +30,7 @@ static int wait_for(int socket, short events, const struct wire_wait *wait)
 	int timeout_ms = -1;
 
 	if (wait->deadline_ns != WIRE_NO_DEADLINE) {
-		uint64_t now = wire_now_ns();
+		uint64_t now = time_now_ns(CLOCK_MONOTONIC);
 
 		if (now >= wait->deadline_ns)
 			return -ETIMEDOUT;

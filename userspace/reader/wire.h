@@ -16,8 +16,6 @@ struct wire_wait {
 
 #define WIRE_NO_DEADLINE UINT64_MAX
 
-/* CLOCK_MONOTONIC. */
-uint64_t wire_now_ns(void);
 
 /*
  * -EPIPE: the other side has gone (also when it closed within the message); -ETIMEDOUT: the deadline; -ECANCELED;

@@ -14,6 +14,7 @@
 #include "process.h"
 #include "reader.h"
 #include "table.h"
+#include "time_now.h"
 #include "vector.h"
 #include "wire.h"
 
@@ -68,13 +69,13 @@ static void ask(struct reader *reader, int mode, const struct reader_file *file,
 		for (uint64_t at = 0; at < segment->size; at += step)
 			*vector_push(&addrs) = segment->file_addr + at;
 	}
-	uint64_t start = wire_now_ns();
+	uint64_t start = time_now_ns(CLOCK_MONOTONIC);
 
 	ret->table_error = reader_unwind_table(reader, file, &ret->table);
-	totals.tables_ns[mode] += wire_now_ns() - start;
-	start = wire_now_ns();
+	totals.tables_ns[mode] += time_now_ns(CLOCK_MONOTONIC) - start;
+	start = time_now_ns(CLOCK_MONOTONIC);
 	ret->names_error = reader_names(reader, file, addrs.data, addrs.nr, hash_names, ret, &ret->status);
-	totals.names_ns[mode] += wire_now_ns() - start;
+	totals.names_ns[mode] += time_now_ns(CLOCK_MONOTONIC) - start;
 	ret->starts = memory_new_array(uint64_t, addrs.nr);
 	ret->starts_error = reader_function_starts(reader, file, addrs.data, addrs.nr, ret->starts);
 	ret->names_hash = hash_bytes(ret->starts, ret->starts_error ? 0 : addrs.nr * sizeof(uint64_t), ret->names_hash);
@@ -83,8 +84,9 @@ static void ask(struct reader *reader, int mode, const struct reader_file *file,
 
 static bool same_tables(const struct unwind_table *a, const struct unwind_table *b)
 {
-	return a->start == b->start && a->coarser == b->coarser && a->nr_granules == b->nr_granules && a->nr_rows == b->nr_rows &&
-	       a->nr_rules == b->nr_rules && a->nr_fdes == b->nr_fdes && a->nr_fdes_broken == b->nr_fdes_broken &&
+	return a->start == b->start && a->coarser == b->coarser && a->nr_granules == b->nr_granules &&
+	       a->nr_rows == b->nr_rows && a->nr_rules == b->nr_rules && a->nr_fdes == b->nr_fdes &&
+	       a->nr_fdes_broken == b->nr_fdes_broken &&
 	       memcmp(a->granules, b->granules, a->nr_granules * sizeof(*a->granules)) == 0 &&
 	       memcmp(a->rows, b->rows, a->nr_rows * sizeof(*a->rows)) == 0 &&
 	       memcmp(a->rules, b->rules, a->nr_rules * sizeof(*a->rules)) == 0;
