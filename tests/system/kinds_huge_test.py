@@ -35,7 +35,9 @@ def test_chain_through_51_megabytes():
     assert_complete(recording, early_seconds=0.5)
     assert recording.counters["tables_refused"] == 0 and recording.stats["refused_tables"] == []
     # Twelve rows of 4 bytes for each function, and 8 bytes for each KiB of code.
-    assert recording.stats["table_bytes"] >= truth["functions"] * (12 * 4 + SIZE * 8 // 1024)
+    need = truth["functions"] * (12 * 4 + SIZE * 8 // 1024)
+    # Once, although it has no build-id by which the file that is mapped is known for the command's.
+    assert need <= recording.stats["table_bytes"] < 1.8 * need
 
 
 def test_what_does_not_fit_is_named():

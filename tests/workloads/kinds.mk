@@ -80,7 +80,8 @@ $(W)/kind_huge $(W)/kind_huge-500m: $(W)/kind_%: tests/workloads/kind_huge.c tes
 	$(call say,CC)
 	$(Q)mkdir -p $(@D) && $(CC) -c -DFUNCTIONS=$($*_functions) tests/workloads/kind_huge.S -o $@.1.o
 	$(Q)for i in $$(seq 2 $($*_copies)); do ln -f $@.1.o $@.$$i.o; done
-	$(Q)$(CC) $(WORKLOAD_CFLAGS) -no-pie -fno-pie $< $(patsubst %,$@.%.o,$(shell seq $($*_copies))) -o $@; \
+	$(Q)$(CC) $(WORKLOAD_CFLAGS) -no-pie -fno-pie -Wl,--build-id=none $< \
+		$(patsubst %,$@.%.o,$(shell seq $($*_copies))) -o $@; \
 		status=$$?; rm -f $@.*.o; exit $$status
 KINDS += $(W)/kind_huge
 

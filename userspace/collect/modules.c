@@ -270,7 +270,21 @@ uint32_t modules_add_path(struct modules *modules, const char *path, bool *added
 {
 	_cleanup_free_ char *full = realpath(path, NULL);
 	int fd = full && modules->list.nr < modules->max ? reader_open(modules->reader, full) : -ENOENT;
+	struct module_source source = {.path = full};
+	struct statx status;
 
 	*added = false;
-	return fd < 0 ? NO_MODULE : add_file(modules, fd, full, added);
+	if (fd < 0)
+		return NO_MODULE;
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &status) == 0) {
+		source.inode = status.stx_ino;
+		source.major = status.stx_dev_major;
+		source.minor = status.stx_dev_minor;
+	}
+	uint32_t id = add_file(modules, fd, full, added);
+
+	/* A file without a build-id would be taken for another one when it is mapped. */
+	if (id != NO_MODULE)
+		remember_inode(modules, &source, id);
+	return id;
 }
