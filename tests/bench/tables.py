@@ -27,6 +27,7 @@ FILES = {
     "node": ("/usr/bin/node", "nodejs"),
     "libLLVM": ("/usr/lib/x86_64-linux-gnu/libLLVM-*.so.1", "libllvm14"),
     "chromium": ("/usr/lib/chromium/chromium", "chromium"),
+    "512 MiB made up": (os.path.join(BUILD, "tests", "workloads", "kind_huge-500m"), "made by `make bench`"),
 }
 
 

@@ -84,5 +84,6 @@ $(W)/kind_huge $(W)/kind_huge-500m: $(W)/kind_%: tests/workloads/kind_huge.c tes
 		$(patsubst %,$@.%.o,$(shell seq $($*_copies))) -o $@; \
 		status=$$?; rm -f $@.*.o; exit $$status
 KINDS += $(W)/kind_huge
+bench: $(W)/kind_huge-500m
 
 workloads: $(KINDS)
