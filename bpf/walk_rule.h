@@ -156,6 +156,24 @@ WALK_INLINE enum stop walk_apply_rule(struct walk *w, const struct unwind_rule *
 	return STOP_complete;
 }
 
+/*
+ * Interpreters in assembly describe all of their code by one rule, and with it the subroutines in it, which are called
+ * with one word more on the stack. What the rule takes for a leaf's return address is then none, and the word at rsp
+ * leads back to code of the same rule.
+ */
+WALK_INLINE int walk_is_subroutine(struct walk *w, const struct unwind_rule *rule, __u64 caller_pc, __u64 *ret)
+{
+	__u32 module = w->module;
+
+	if (!(w->frame_flags & FRAME_EXACT) || rule->cfa != CFA_REGISTER || rule->cfa_reg != DWARF_RSP)
+		return 0;
+	if (caller_pc && walk_find_mapping(w, caller_pc - 1))
+		return 0;
+	if (walk_read_word(w, w->regs[DWARF_RSP], ret) || !walk_follows_call(w, *ret) || w->module != module)
+		return 0;
+	return walk_get_rule(walk_find_rule(w, *ret - 1 - w->mapping_start + w->mapping_offset)) == rule;
+}
+
 /* Goes on in the caller, or ends, or (an inferred rule without evidence) says that it is for the walker to guess. */
 enum { WALK_GUESS = 2 };
 WALK_INLINE int walk_by_rule(struct walk *w, const struct unwind_rule *rule)
@@ -163,6 +181,7 @@ WALK_INLINE int walk_by_rule(struct walk *w, const struct unwind_rule *rule)
 	struct walk_caller caller = {.rsp = ~0ull};
 	__u32 module = w->module;
 	int inferred = !!(rule->flags & RULE_INFERRED);
+	__u64 pc;
 
 	w->is_unsure = 0;
 	enum stop stop = walk_apply_rule(w, rule, &caller);
@@ -171,6 +190,9 @@ WALK_INLINE int walk_by_rule(struct walk *w, const struct unwind_rule *rule)
 	/* On another stack below, by a rule that was inferred, or by a register that may have changed. */
 	if ((inferred || w->is_unsure || below) && !(stop == STOP_complete && walk_follows_call(w, caller.pc)))
 		stop = STOP_bad_frame;
+	if (stop == STOP_complete && walk_is_subroutine(w, rule, caller.pc, &pc))
+		return walk_enter_caller(w, pc, w->regs[DWARF_RSP] + 8, w->regs[DWARF_RBP], FRAME_GUESSED,
+					 w->known_regs & 1u << DWARF_RBX);
 	if (stop != STOP_complete && inferred)
 		return WALK_GUESS;
 	if (stop != STOP_complete)

@@ -281,6 +281,54 @@ static void inferred_rule_without_evidence(void **state)
 	check_end(STOP_no_unwind_info, 1);
 }
 
+/* ---- subroutines within the code of one rule ---- */
+
+/* The function of the first rule is called with one word more on the stack than the rule knows of. */
+static void start_subroutine(uint64_t where_the_rule_looks, uint64_t on_top)
+{
+	start_plain();
+	home_put(SP, on_top);
+	home_put(SP + 0x18, where_the_rule_looks);
+	home_put(SP + 8 + 0x18, ROOT + 9);
+}
+
+static void subroutine_of_the_same_rule(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		start_subroutine((uint64_t[]){0, 0x1234}[i], FIRST + 0x109);
+		walk_from(FIRST + 7);
+		check_frame(1, FIRST + 0x109, FRAME_GUESSED);
+		check_frame(2, ROOT + 9, 0);
+		assert_int_equal(walk.nr_guessed_frames, 1);
+		check_end(STOP_complete, 3);
+	}
+}
+
+static void no_subroutine(void **state)
+{
+	(void)state;
+	/* The word on top is of other code. */
+	start_subroutine(0, SECOND + 9);
+	walk_from(FIRST + 7);
+	check_end(STOP_ended, 1);
+	/* It is behind no call. */
+	start_subroutine(0, FIRST + 0x109);
+	home.code = no_call;
+	walk_from(FIRST + 7);
+	check_end(STOP_ended, 1);
+	/* The rule is right. */
+	start_subroutine(ROOT + 9, FIRST + 0x109);
+	walk_from(FIRST + 7);
+	check_end(STOP_complete, 2);
+	/* Of a caller, the word on top is something else. */
+	start_subroutine(FIRST + 9, 0);
+	home_put(SP + 0x20, FIRST + 0x109);
+	home_put(SP + 0x20 + 0x18, 0);
+	walk_from(FIRST + 7);
+	check_end(STOP_ended, 2);
+}
+
 /* ---- the first frame pointer of code that is in no file ---- */
 
 /* A frame at SP + 0x20, whose return address is behind no call, and whose caller has rbp and this return address. */
@@ -432,6 +480,8 @@ int main(void)
 		cmocka_unit_test(call_instructions),
 		cmocka_unit_test(inferred_rule),
 		cmocka_unit_test(inferred_rule_without_evidence),
+		cmocka_unit_test(subroutine_of_the_same_rule),
+		cmocka_unit_test(no_subroutine),
 		cmocka_unit_test(two_links_are_believed),
 		cmocka_unit_test(one_link_is_not_believed),
 		cmocka_unit_test(links_of_a_files_code),
