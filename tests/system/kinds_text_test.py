@@ -88,3 +88,16 @@ def test_code_made_in_a_memfd():
     _, recording = record_command("kind_memfd", 1, "jit")
     assert_chains(recording, r"memfd:made code.*", rf"memfd:made code\+0x\w+;call_memfd;{DRIVEN}", share=0.98)
     assert recording.counters["fp_stacks"] + recording.counters["guessed_stacks"] > 0.9 * recording.samples
+
+
+@pytest.mark.parametrize("running", [False, True], ids=["from the start", "attached"])
+def test_code_made_in_shared_memory(running):
+    """Memory without a file, whatever the kernel calls it."""
+    if running:
+        with started("kind_memfd", 3, "shared") as target:
+            recording = record("-p", target.pid, "-d", 1)
+    else:
+        _, recording = record_command("kind_memfd", 1, "shared")
+    assert_chains(recording, r"\[anonymous code\].*", rf"\[anonymous code\]\+0x\w+;call_memfd;{DRIVEN}", share=0.98)
+    assert {frame.mapping.file for sample in recording.profile.samples for frame in sample.frames
+        if frame.function.startswith("[anonymous code]")} == {"[anon]"}

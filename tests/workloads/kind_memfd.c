@@ -5,6 +5,7 @@
  *   exec    becomes the program "shares" from a memfd, by fexecve
  *   dlopen  loads libfirst_plugin.so from one
  *   jit     code made at run time in one that is mapped twice, to write and to run; it keeps the frame pointer
+ *   shared  the same code in memory that is shared with children, which the kernel calls by the name of a device
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -17,7 +18,7 @@
 #include "work.h"
 
 /* push rbp; mov rbp,rsp; 1: sub rdi,1; jne 1b; pop rbp; ret */
-static const unsigned char code[] = { 0x55, 0x48, 0x89, 0xe5, 0x48, 0x83, 0xef, 0x01, 0x75, 0xfa, 0x5d, 0xc3 };
+static const unsigned char code[] = {0x55, 0x48, 0x89, 0xe5, 0x48, 0x83, 0xef, 0x01, 0x75, 0xfa, 0x5d, 0xc3};
 static work_fn *memfd_code;
 
 WORK void call_memfd(unsigned long spins)
@@ -67,18 +68,28 @@ static work_fn *make(void)
 	return (work_fn *)to_run;
 }
 
+static work_fn *make_shared(void)
+{
+	char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return NULL;
+	memcpy(page, code, sizeof(code));
+	return (work_fn *)page;
+}
+
 int main(int argc, char **argv, char **environment)
 {
 	uint64_t limit_ns = seconds_argument(argc, argv, 1);
 	const char *mode = argc > 2 ? argv[2] : "";
 
 	if (!strcmp(mode, "exec")) {
-		char *arguments[] = { "shares", argv[1], NULL };
+		char *arguments[] = {"shares", argv[1], NULL};
 
 		fexecve(copy_file(argv[0], "shares"), arguments, environment);
 		return 2;
 	}
-	memfd_code = !strcmp(mode, "dlopen") ? load(argv[0]) : make();
+	memfd_code = !strcmp(mode, "dlopen") ? load(argv[0]) : !strcmp(mode, "shared") ? make_shared() : make();
 	if (!memfd_code)
 		return 2;
 	say_ready();

@@ -233,6 +233,11 @@ static void remember_inode(struct modules *modules, const struct module_source *
 		table_put(&modules->inodes, &key, id);
 }
 
+bool modules_is_anonymous(const char *path)
+{
+	return strncmp(path, "//anon", 6) == 0 || strcmp(path, "/dev/zero") == 0;
+}
+
 uint32_t modules_find(struct modules *modules, const struct module_source *source, bool *added)
 {
 	uint32_t id;
@@ -240,7 +245,7 @@ uint32_t modules_find(struct modules *modules, const struct module_source *sourc
 	*added = false;
 	if (strcmp(source->path, "[vdso]") == 0)
 		return source->end <= UINT32_MAX ? find_vdso_32bit(modules, source, added) : find_vdso(modules, added);
-	if (source->path[0] != '/' || strncmp(source->path, "//anon", 6) == 0)
+	if (source->path[0] != '/' || modules_is_anonymous(source->path))
 		return NO_MODULE;
 	if (find_known(modules, source, &id))
 		return id;

@@ -52,6 +52,12 @@ void modules_init(struct modules *modules, struct reader *reader, uint32_t max);
 void modules_deinit(struct modules *modules);
 
 /*
+ * Whether the kernel calls memory without a file by this name, which viewers take for a path: "//anon" in its records,
+ * and the device of zeros where memory is shared.
+ */
+bool modules_is_anonymous(const char *path);
+
+/*
  * The module that a mapping shows, NO_MODULE for anonymous memory and for what could not be opened (counted). *added
  * says that it was not known before.
  */

@@ -132,8 +132,7 @@ static struct mapping make_mapping(struct processes *processes, const struct mod
 		.end = source->end,
 		.file_offset = file_offset,
 		.module = modules_find(processes->modules, source, &added),
-		/* The side band calls anonymous memory by a name that viewers take for a path. */
-		.path = strings_intern(&processes->paths, strncmp(source->path, "//anon", 6) ? source->path : ""),
+		.path = strings_intern(&processes->paths, modules_is_anonymous(source->path) ? "" : source->path),
 	};
 
 	if (mapping.module == NO_MODULE)
