@@ -3,7 +3,7 @@
  * walk_guess.h - where is the caller when no rule says so?
  *
  * A guess wants evidence: a return address points into executable text behind a call instruction. First, of a leaf, the
- * word at rsp; then what rbp points at, or, in code that is in no file, two links of a chain. A chain of frame pointers,
+ * word at rsp; then what rbp points at, or, in code without any table, two links of a chain. A chain of frame pointers,
  * once begun, only has to stay in text.
  */
 #ifndef EBPROF_BPF_WALK_GUESS_H
@@ -60,18 +60,18 @@ WALK_INLINE int walk_is_linked(struct walk *w, __u64 rbp, __u64 caller_rbp)
 }
 
 /*
- * Whether the first link of a chain is believed. Interpreters push return addresses that are behind no call; where code
- * is in no file, and thus made by a compiler which keeps frame pointers, two links tell as much.
+ * Whether the first link of a chain is believed. Interpreters push return addresses that are behind no call; in code
+ * that has no tables at all, which is what compilers make at run time, two links tell as much.
  */
-WALK_INLINE int walk_believes_link(struct walk *w, __u32 module, __u64 pc, __u64 caller_rbp)
+WALK_INLINE int walk_believes_link(struct walk *w, int has_table, __u64 pc, __u64 caller_rbp)
 {
 	if (walk_follows_call(w, pc))
 		return 1;
-	return module == NO_MODULE && walk_is_linked(w, w->regs[DWARF_RBP], caller_rbp) && walk_find_mapping(w, pc - 1);
+	return !has_table && walk_is_linked(w, w->regs[DWARF_RBP], caller_rbp) && walk_find_mapping(w, pc - 1);
 }
 
 /* The frame-pointer convention: rbp points at {caller's rbp, return address}. */
-WALK_INLINE int walk_by_frame_pointer(struct walk *w, __u32 module)
+WALK_INLINE int walk_by_frame_pointer(struct walk *w, __u32 module, int has_table)
 {
 	__u64 rbp = w->regs[DWARF_RBP];
 	__u64 word = w->is_32bit ? 4 : 8;
@@ -87,7 +87,9 @@ WALK_INLINE int walk_by_frame_pointer(struct walk *w, __u32 module)
 	if (walk_read_stack(w, rbp, &caller_rbp) || walk_read_stack(w, rbp + word, &pc))
 		return walk_stop(w, stop, module);
 	/* The first step is believed with evidence only; that a chain ends in 0, only of one that led here. */
-	if (!pc ? !in_chain : in_chain ? !walk_find_mapping(w, pc - 1) : !walk_believes_link(w, module, pc, caller_rbp))
+	if (!pc        ? !in_chain
+	    : in_chain ? !walk_find_mapping(w, pc - 1)
+		       : !walk_believes_link(w, has_table, pc, caller_rbp))
 		return walk_stop(w, stop, module);
 	return walk_enter_caller(w, pc, rbp + 2 * word, caller_rbp, FRAME_BY_FP, 0);
 }
@@ -97,13 +99,14 @@ WALK_INLINE int walk_without_rule(struct walk *w, __u32 module)
 {
 	__u64 rsp = w->regs[DWARF_RSP];
 	__u64 word = w->is_32bit ? 4 : 8;
+	int has_table = w->table.state == MODULE_READY;
 	__u64 pc;
 
 	if ((w->frame_flags & FRAME_EXACT) && !(rsp & (word - 1)) && walk_read_stack(w, rsp, &pc) == 0 && pc &&
 	    walk_follows_call(w, pc))
 		return walk_enter_caller(w, pc, rsp + word, w->regs[DWARF_RBP], FRAME_GUESSED,
 					 w->known_regs & 1u << DWARF_RBX);
-	return walk_by_frame_pointer(w, module);
+	return walk_by_frame_pointer(w, module, has_table);
 }
 
 #endif
