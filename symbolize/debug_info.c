@@ -33,6 +33,7 @@
 #include <string.h>
 
 #include "debug_strings.h"
+#include "sorted.h"
 #include "vector.h"
 
 enum {
@@ -175,34 +176,12 @@ void debug_info_destroy(struct debug_info *info)
 /* Index of the first query at or above file_addr. */
 static size_t queries_lower_bound(const struct debug_query *queries, size_t nr, uint64_t file_addr)
 {
-	size_t low = 0;
-	size_t high = nr;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (queries[middle].file_addr < file_addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return sorted_front(nr, i, queries[i].file_addr < file_addr);
 }
 
 static size_t walk_lower_bound(const struct unit_walk *walk, uint64_t file_addr)
 {
-	size_t low = 0;
-	size_t high = walk->queries.nr;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (walk->queries.data[middle]->file_addr < file_addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return sorted_front(walk->queries.nr, i, walk->queries.data[i]->file_addr < file_addr);
 }
 
 static bool range_is_code(const struct search *search, uint64_t start)

@@ -15,6 +15,7 @@
 
 #include "memory.h"
 #include "object_private.h"
+#include "sorted.h"
 
 enum {
 	HEADER_BYTES = 12, /* version, three encodings, pointer to .eh_frame, number of entries */
@@ -59,25 +60,17 @@ static int table_read(const struct object *object, struct start_table *ret)
 		free(entries);
 		return error;
 	}
-	*ret = (struct start_table){ .header_addr = header->file_addr, .entries = entries, .nr = nr };
+	*ret = (struct start_table){.header_addr = header->file_addr, .entries = entries, .nr = nr};
 	return 0;
 }
 
 /* The last entry at or below addr; NULL = all are above. */
 static const struct start_entry *table_search(const struct start_table *table, uint64_t addr)
 {
-	size_t low = 0, high = table->nr;
+	size_t nr =
+		sorted_front(table->nr, i, table->header_addr + (uint64_t)(int64_t)table->entries[i].function <= addr);
 
-	/* Invariant: entries before low start at or below addr, those from high on above it. */
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (table->header_addr + (uint64_t)(int64_t)table->entries[middle].function <= addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low ? &table->entries[low - 1] : NULL;
+	return nr ? &table->entries[nr - 1] : NULL;
 }
 
 static uint64_t function_start(const struct object *object, const struct start_table *table, uint64_t addr)

@@ -17,11 +17,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "input.h"
+#include "sorted.h"
 #include "vector.h"
 
 enum {
 	TEXT_MAX_BYTES = 64 << 20,
-	READ_BYTES = 1 << 16,
 	SYMBOL_MAX_BYTES = 1 << 20,
 };
 static const uint64_t KERNEL_HALF = 1ull << 63;
@@ -34,7 +35,8 @@ struct kallsyms_symbol {
 };
 
 struct kallsyms {
-	VECTOR(char) text;
+	char *text; /* read whole; its lines are cut into NUL-terminated pieces */
+	size_t text_size;
 	VECTOR(struct kallsyms_symbol) symbols; /* by start, one per start */
 	uint64_t text_start;
 	uint64_t text_end;
@@ -42,27 +44,6 @@ struct kallsyms {
 
 /* --- reading --------------------------------------------------------------------------------------------------------
  */
-
-static int text_read(struct kallsyms *kallsyms, int fd)
-{
-	for (;;) {
-		ssize_t got;
-
-		vector_reserve(&kallsyms->text, READ_BYTES + 1);
-		got = read(fd, kallsyms->text.data + kallsyms->text.nr, READ_BYTES);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (got == 0)
-			break;
-		kallsyms->text.nr += (size_t)got;
-		if (kallsyms->text.nr > TEXT_MAX_BYTES)
-			return -E2BIG;
-	}
-	kallsyms->text.data[kallsyms->text.nr] = '\0';
-	return 0;
-}
 
 static int hex_digit(char c)
 {
@@ -161,8 +142,8 @@ static void text_edge(struct kallsyms *kallsyms, const struct kallsyms_symbol *s
 /* Keeps the symbols of the text. *nr_hidden_ret: text symbols at address 0. */
 static void text_parse(struct kallsyms *kallsyms, size_t *nr_hidden_ret)
 {
-	char *line = kallsyms->text.data;
-	char *end = line + kallsyms->text.nr;
+	char *line = kallsyms->text;
+	char *end = line + kallsyms->text_size;
 
 	*nr_hidden_ret = 0;
 	while (line < end) {
@@ -200,7 +181,7 @@ int kallsyms_create(int fd, struct kallsyms **ret)
 {
 	struct kallsyms *kallsyms = memory_new(struct kallsyms);
 	size_t nr_hidden = 0;
-	int err = text_read(kallsyms, fd);
+	int err = input_read(fd, TEXT_MAX_BYTES, &kallsyms->text, &kallsyms->text_size);
 
 	close(fd);
 	if (err == 0) {
@@ -221,7 +202,7 @@ void kallsyms_destroy(struct kallsyms *kallsyms)
 {
 	if (!kallsyms)
 		return;
-	vector_free(&kallsyms->text);
+	free(kallsyms->text);
 	vector_free(&kallsyms->symbols);
 	free(kallsyms);
 }
@@ -232,31 +213,22 @@ void kallsyms_destroy(struct kallsyms *kallsyms)
 bool kallsyms_find(const struct kallsyms *kallsyms, uint64_t pc, struct kernel_symbol *ret)
 {
 	const struct kallsyms_symbol *symbols = kallsyms->symbols.data;
-	size_t low = 0;
-	size_t high = kallsyms->symbols.nr;
+	size_t nr = sorted_front(kallsyms->symbols.nr, i, symbols[i].start <= pc);
 	uint64_t end;
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (symbols[middle].start <= pc)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == 0)
+	if (nr == 0)
 		return false;
-	end = symbols[low - 1].start + SYMBOL_MAX_BYTES;
-	if (low < kallsyms->symbols.nr && symbols[low].start - symbols[low - 1].start < SYMBOL_MAX_BYTES)
-		end = symbols[low].start;
-	else if (end < symbols[low - 1].start)
+	end = symbols[nr - 1].start + SYMBOL_MAX_BYTES;
+	if (nr < kallsyms->symbols.nr && symbols[nr].start - symbols[nr - 1].start < SYMBOL_MAX_BYTES)
+		end = symbols[nr].start;
+	else if (end < symbols[nr - 1].start)
 		end = UINT64_MAX;
 	if (pc >= end)
 		return false;
 	*ret = (struct kernel_symbol){
-		.name = symbols[low - 1].name,
-		.module = symbols[low - 1].module,
-		.start = symbols[low - 1].start,
+		.name = symbols[nr - 1].name,
+		.module = symbols[nr - 1].module,
+		.start = symbols[nr - 1].start,
 		.end = end,
 	};
 	return true;

@@ -24,15 +24,16 @@
 #include <libelf.h>
 #include <string.h>
 
+#include "sorted.h"
 #include "strings.h"
 #include "vector.h"
 
 enum {
-	UNSIZED_MAX = 4096,	   /* bytes that a symbol without size may name */
-	SYMBOLS_MAX = 16 << 20,	   /* per table; the largest browsers have one million */
-	FIND_STEPS_MAX = 1024,	   /* backwards from the last symbol at or below an address */
+	UNSIZED_MAX = 4096,        /* bytes that a symbol without size may name */
+	SYMBOLS_MAX = 16 << 20,    /* per table; the largest browsers have one million */
+	FIND_STEPS_MAX = 1024,     /* backwards from the last symbol at or below an address */
 	NAME_LENGTH_MAX = 65535,   /* compared lengths are cut here */
-	NAME_COMPARE_MAX = 256,	   /* bytes that decide between otherwise equal aliases */
+	NAME_COMPARE_MAX = 256,    /* bytes that decide between otherwise equal aliases */
 	PLT_ENTRIES_MAX = 1 << 20, /* stubs per table */
 };
 
@@ -261,18 +262,7 @@ void symbol_table_seal(struct symbol_table *table)
 /* How many symbols start at or below file_addr. */
 static size_t symbols_at_or_below(const struct symbol_table *table, uint64_t file_addr)
 {
-	size_t low = 0;
-	size_t high = table->symbols.nr;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (table->symbols.data[middle].start <= file_addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return sorted_front(table->symbols.nr, i, table->symbols.data[i].start <= file_addr);
 }
 
 const struct symbol *symbol_table_find(const struct symbol_table *table, uint64_t file_addr)

@@ -19,6 +19,7 @@
 #include "cfi_sections.h"
 #include "go_rows.h"
 #include "memory.h"
+#include "sorted.h"
 #include "unwind_patches.h"
 #include "unwind_rows.h"
 
@@ -287,17 +288,7 @@ const struct unwind_rule *unwind_table_find(const struct unwind_table *table, ui
 	const struct unwind_granule *granule = &table->granules[granule_index];
 	const struct unwind_row *rows = table->rows + granule->first_row;
 	uint16_t place = (uint16_t)((offset - table->start) % (GRANULE_SIZE << table->coarser));
-	uint32_t low = 0;
-	uint32_t high = granule->nr_rows;
+	size_t nr = sorted_front(granule->nr_rows, i, rows[i].offset <= place);
 
-	/* The number of rows that begin at or below the place. */
-	while (low < high) {
-		uint32_t middle = (low + high) / 2;
-
-		if (rows[middle].offset <= place)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return &table->rules[low ? rows[low - 1].rule : granule->rule];
+	return &table->rules[nr ? rows[nr - 1].rule : granule->rule];
 }

@@ -68,7 +68,19 @@ class Cost:
         return self.frames / self.samples if self.samples else 0
 
 
-class Ebprof:
+class OnDemand:
+    """Begins with each measurement: nothing has to run beforehand."""
+
+    def measure(self, pid, rate, seconds):
+        with self.recording(pid, rate) as finish:
+            time.sleep(seconds)
+            return finish()
+
+    def begin(self, rate):
+        return contextlib.nullcontext(self.measure)
+
+
+class Ebprof(OnDemand):
     needs_frame_pointers = False
 
     def __init__(self, path):
@@ -100,16 +112,8 @@ class Ebprof:
                     process.kill()
                     process.wait()
 
-    def measure(self, pid, rate, seconds):
-        with self.recording(pid, rate) as finish:
-            time.sleep(seconds)
-            return finish()
 
-    def begin(self, rate):
-        return contextlib.nullcontext(self.measure)
-
-
-class GetStack:
+class GetStack(OnDemand):
     needs_frame_pointers = True
 
     @contextlib.contextmanager
@@ -130,14 +134,6 @@ class GetStack:
         finally:
             process.kill()
             process.wait()
-
-    def measure(self, pid, rate, seconds):
-        with self.recording(pid, rate) as finish:
-            time.sleep(seconds)
-            return finish()
-
-    def begin(self, rate):
-        return contextlib.nullcontext(self.measure)
 
 
 class OpenTelemetry:

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "elf_image.h"
+#include "file_sink.h"
 #include "folded.h"
 #include "memory.h"
 #include "naming.h"
@@ -386,18 +387,6 @@ static void list_samples(FILE *out, const struct profile *profile)
 		for (uint32_t j = 0; j < sample->nr_locations; j++)
 			list_location(out, profile, profile->sample_locations.data[sample->first_location + j]);
 	}
-}
-
-struct file_sink {
-	struct sink sink; /* first: the write function casts */
-	FILE *file;
-};
-
-static int file_write(struct sink *sink, const void *data, size_t size_bytes)
-{
-	struct file_sink *file = (struct file_sink *)sink;
-
-	return fwrite(data, 1, size_bytes, file->file) == size_bytes ? 0 : -EIO;
 }
 
 static int write_profile(const struct profile *profile, const struct naming_stats *stats, char **paths)

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "file_sink.h"
 #include "folded.h"
 #include "memory.h"
 #include "pprof.h"
@@ -21,18 +22,6 @@
 #include "top.h"
 
 enum { PERIOD_NS = 10101010 };
-
-struct file_sink {
-	struct sink sink; /* first: the write function casts */
-	FILE *file;
-};
-
-static int file_write(struct sink *sink, const void *data, size_t size_bytes)
-{
-	struct file_sink *file = (struct file_sink *)sink;
-
-	return fwrite(data, 1, size_bytes, file->file) == size_bytes ? 0 : -EIO;
-}
 
 static struct profile *cpu_profile(void)
 {

@@ -212,21 +212,30 @@ def test_kernel_thread():
         assert not names_of(sample)[-1].startswith("[no unwind"), names_of(sample)
 
 
-def test_file_written_over_while_it_runs():
-    """A target's file full of noise behind its first page costs that file its names, never the profile."""
+def bytes_of(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def record_program(data):
+    """Of a program with these bytes, which may be damaged where it doesn't look."""
     path = "/tmp/ebprof-test-hostile"
-    with open(path_of("shares"), "rb") as file:
-        data = bytearray(file.read())
-    section_headers = int.from_bytes(data[40:48], "little")
-    data[section_headers:] = os.urandom(len(data) - section_headers)
     with open(path, "wb") as file:
         file.write(data)
     os.chmod(path, 0o755)
     try:
         with started(path, 4) as target:
-            recording = record("-p", target.pid, "-d", 1)
+            return record("-p", target.pid, "-d", 1)
     finally:
         os.unlink(path)
+
+
+def test_file_written_over_while_it_runs():
+    """A target's file full of noise behind its first page costs that file its names, never the profile."""
+    data = bytearray(bytes_of(path_of("shares")))
+    section_headers = int.from_bytes(data[40:48], "little")
+    data[section_headers:] = os.urandom(len(data) - section_headers)
+    recording = record_program(data)
     assert recording.samples > 300
 
 
@@ -243,19 +252,10 @@ def eh_frame_of(path):
 
 @pytest.mark.parametrize("noise", ["random", "ones", "zeros"])
 def test_hostile_unwind_tables(noise):
-    path = "/tmp/ebprof-test-hostile"
-    with open(path_of("shares"), "rb") as file:
-        data = bytearray(file.read())
+    data = bytearray(bytes_of(path_of("shares")))
     for offset, size in eh_frame_of(path_of("shares")).values():
         data[offset: offset + size] = {"random": os.urandom(size), "ones": b"\xff" * size, "zeros": bytes(size)}[noise]
-    with open(path, "wb") as file:
-        file.write(data)
-    os.chmod(path, 0o755)
-    try:
-        with started(path, 4) as target:
-            recording = record("-p", target.pid, "-d", 1)
-    finally:
-        os.unlink(path)
+    recording = record_program(data)
     assert_shares(recording, {"share_a": 50, "share_b": 30, "share_c": 20}, ["share_a", "share_b", "share_c"])
 
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The containers that everything else stands on: allocation, vectors, tables, string pools.
+ * The containers that everything else stands on: allocation, vectors, sorted arrays, tables, string pools, whole texts.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,7 +12,9 @@
 /* After the four headers that it needs. */
 #include <cmocka.h>
 
+#include "input.h"
 #include "memory.h"
+#include "sorted.h"
 #include "strings.h"
 #include "table.h"
 #include "vector.h"
@@ -328,6 +331,79 @@ static void test_strings_copies_and_prefixes(void **state)
 	strings_deinit(&strings);
 }
 
+/* --- sorted arrays --------------------------------------------------------------------------------------------------
+ */
+
+static void test_sorted_front(void **state)
+{
+	static const int numbers[] = {1, 3, 3, 5, 9};
+
+	(void)state;
+	assert_int_equal(sorted_front(0, i, numbers[i] < 5), 0);
+	assert_int_equal(sorted_front(ARRAY_SIZE(numbers), i, numbers[i] < 1), 0);
+	assert_int_equal(sorted_front(ARRAY_SIZE(numbers), i, numbers[i] <= 1), 1);
+	assert_int_equal(sorted_front(ARRAY_SIZE(numbers), i, numbers[i] < 3), 1);
+	assert_int_equal(sorted_front(ARRAY_SIZE(numbers), i, numbers[i] <= 3), 3);
+	assert_int_equal(sorted_front(ARRAY_SIZE(numbers), i, numbers[i] < 9), 4);
+	assert_int_equal(sorted_front(ARRAY_SIZE(numbers), i, numbers[i] < 10), 5);
+}
+
+/* --- whole texts ----------------------------------------------------------------------------------------------------
+ */
+
+/* A pipe gives what is there, in pieces of any size; the writer is a process of its own. */
+static int pipe_of(size_t size)
+{
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		close(ends[0]);
+		for (size_t i = 0; i < size; i++)
+			if (write(ends[1], &"abcdefg"[i % 7], 1) != 1)
+				_exit(1);
+		_exit(0);
+	}
+	close(ends[1]);
+	return ends[0];
+}
+
+static void test_input_is_whole(void **state)
+{
+	static const size_t sizes[] = {0, 1, 65535, 65536, 131071, 131072, 150000};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		_cleanup_close_ int fd = pipe_of(sizes[i]);
+		_cleanup_free_ char *text = NULL;
+		size_t size = 1;
+
+		assert_int_equal(input_read(fd, 150000, &text, &size), 0);
+		assert_int_equal(size, sizes[i]);
+		assert_int_equal(strlen(text), size);
+		for (size_t at = 0; at < size; at++)
+			assert_int_equal(text[at], "abcdefg"[at % 7]);
+	}
+	while (wait(NULL) > 0)
+		;
+}
+
+static void test_input_has_limits(void **state)
+{
+	_cleanup_close_ int fd = pipe_of(1001);
+	char *text = NULL;
+	size_t size = 0;
+
+	(void)state;
+	assert_int_equal(input_read(fd, 1000, &text, &size), -E2BIG);
+	assert_int_equal(input_read(-1, 1000, &text, &size), -EBADF);
+	assert_null(text);
+	wait(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -345,6 +421,9 @@ int main(void)
 		cmocka_unit_test(test_strings_empty_is_zero),
 		cmocka_unit_test(test_strings_many),
 		cmocka_unit_test(test_strings_copies_and_prefixes),
+		cmocka_unit_test(test_sorted_front),
+		cmocka_unit_test(test_input_is_whole),
+		cmocka_unit_test(test_input_has_limits),
 	};
 
 	return cmocka_run_group_tests_name("base_containers", tests, NULL, NULL);

@@ -16,9 +16,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "bytes_file.h"
+
 enum {
 	IMAGE_NOTES = 0x600,
-	IMAGE_NAMES = 0x700,	/* of sections */
+	IMAGE_NAMES = 0x700,    /* of sections */
 	IMAGE_SECTIONS = 0x800, /* their headers */
 	IMAGE_CODE = 0x1000,
 	IMAGE_CODE_SIZE = 0x4000,
@@ -133,16 +135,6 @@ static inline size_t image_put_build_id(struct elf_image *image, size_t place, c
 	memcpy(image->bytes + place + sizeof(note), "GNU", 4);
 	memcpy(image->bytes + place + sizeof(note) + 4, id, id_size);
 	return sizeof(note) + 4 + (id_size + 3) / 4 * 4;
-}
-
-/* A descriptor of a file with these bytes. */
-static inline int bytes_fd(const void *bytes, size_t size)
-{
-	int fd = memfd_create("image", MFD_CLOEXEC);
-
-	if (fd < 0 || pwrite(fd, bytes, size, 0) != (ssize_t)size)
-		abort();
-	return fd;
 }
 
 static inline int image_fd(const struct elf_image *image)

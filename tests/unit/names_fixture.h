@@ -13,11 +13,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "bytes_file.h"
 #include "names.h"
 #include "vector.h"
 
@@ -202,15 +201,6 @@ static inline void image_deinit(struct image *image)
 	vector_free(&image->names);
 	vector_free(&image->symbols);
 	vector_free(&image->symbol_names);
-}
-
-static inline int bytes_fd(const void *data, size_t size)
-{
-	int fd = memfd_create("object", MFD_CLOEXEC);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, data, size), size);
-	return fd;
 }
 
 /* Finishes and looks up; *kept has one element per address. */

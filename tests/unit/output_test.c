@@ -23,25 +23,7 @@
 
 #include "memory.h"
 #include "output.h"
-
-static char folder[64];
-
-static int enter_folder(void **state)
-{
-	(void)state;
-	strcpy(folder, "/tmp/ebprof-test-XXXXXX");
-	unsetenv("SUDO_UID");
-	unsetenv("SUDO_GID");
-	return !mkdtemp(folder) || chdir(folder) != 0;
-}
-
-static int leave_folder(void **state)
-{
-	(void)state;
-	_cleanup_free_ char *command = memory_format("rm -rf %s", folder);
-
-	return chdir("/") != 0 || system(command) != 0;
-}
+#include "test_folder.h"
 
 static void write_file(const char *name, const char *text)
 {

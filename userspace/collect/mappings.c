@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mappings.h"
 
+#include "sorted.h"
+
 void mappings_deinit(struct mappings *mappings)
 {
 	vector_free(&mappings->list);
@@ -26,18 +28,7 @@ bool mappings_equal(const struct mappings *left, const struct mappings *right)
 
 size_t mappings_behind(const struct mappings *mappings, uint64_t address)
 {
-	size_t low = 0, high = mappings->list.nr;
-
-	/* Invariant: everything before low ends at or before it, everything from high on ends behind it. */
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (mappings->list.data[middle].end <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return sorted_front(mappings->list.nr, i, mappings->list.data[i].end <= address);
 }
 
 void mappings_add(struct mappings *mappings, struct mapping fresh)

@@ -19,11 +19,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "input.h"
 #include "memory.h"
 
 enum {
 	TEXT_MAX = 64 << 20, /* bytes of one maps file: ten times of what the default limit of 65,530 mappings needs */
-	READ_STEP = 64 << 10,
 };
 
 /* What is left of a line. */
@@ -187,34 +187,6 @@ void maps_parse(const char *text, size_t size_bytes, map_line_fn found, void *co
 }
 
 /* The whole file as *ret. */
-static int read_text(int fd, char **ret, size_t *ret_size)
-{
-	_cleanup_free_ char *text = NULL;
-	size_t size = 0, capacity = 0;
-
-	for (;;) {
-		ssize_t got;
-
-		if (capacity - size < READ_STEP) {
-			capacity = capacity ? capacity * 2 : 2 * READ_STEP;
-			text = memory_realloc(text, capacity, 1);
-		}
-		got = read(fd, text + size, capacity - size);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (got == 0)
-			break;
-		size += (size_t)got;
-		if (size > TEXT_MAX)
-			return -E2BIG;
-	}
-	*ret = steal_pointer(text);
-	*ret_size = size;
-	return 0;
-}
-
 int maps_read(int proc_folder, pid_t pid, map_line_fn found, void *context, size_t *skipped)
 {
 	_cleanup_close_ int fd = -1;
@@ -227,7 +199,7 @@ int maps_read(int proc_folder, pid_t pid, map_line_fn found, void *context, size
 	fd = openat(proc_folder, name, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
-	error = read_text(fd, &text, &size);
+	error = input_read(fd, TEXT_MAX, &text, &size);
 	if (error < 0)
 		return error;
 	if (size == 0)

@@ -6,6 +6,7 @@
 
 #include "memory.h"
 #include "sample.h"
+#include "sorted.h"
 
 static const uint64_t FILE_SPAN_MAX = 4ull << 30; /* files with more code have no unwind rows either */
 
@@ -162,18 +163,10 @@ void first_pages_deinit(struct first_pages *pages)
 /* The last one at or below an address and not too far from it; NULL = none. */
 static const struct first_page *find_first_page(const struct first_pages *pages, uint64_t address)
 {
-	size_t low = 0, high = pages->list.nr;
+	size_t nr = sorted_front(pages->list.nr, i, pages->list.data[i].start <= address);
+	const struct first_page *page = nr ? &pages->list.data[nr - 1] : NULL;
 
-	/* Invariant: everything before low begins at or below the address, everything from high on above it. */
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (pages->list.data[middle].start <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low && address - pages->list.data[low - 1].start < FILE_SPAN_MAX ? &pages->list.data[low - 1] : NULL;
+	return page && address - page->start < FILE_SPAN_MAX ? page : NULL;
 }
 
 /* The file that begins last before an address. One that was not known costs as much as a comparison. */
