@@ -26,6 +26,13 @@ struct object_segment {
 	uint64_t size;        /* p_memsz */
 };
 
+/* Libraries that a file needs, as a hint: what doesn't fit is left out. */
+struct needed_libraries {
+	uint32_t size_bytes;
+	char names[1020]; /* each with its 0; an empty one behind the last */
+	char path[512];   /* where to look for them: folders with colons, $ORIGIN is the file's own; "" = nowhere special */
+};
+
 /* What a profiler needs to know of a file before it looks at a single symbol. */
 struct object_info {
 	uint8_t build_id[BUILD_ID_MAX];
@@ -38,6 +45,7 @@ struct object_info {
 	uint32_t nr_segments;
 	struct object_segment segments[OBJECT_SEGMENTS_MAX]; /* executable PT_LOADs only, by file_addr */
 	char interpreter[64];                                /* PT_INTERP, "" = none or longer than that */
+	struct needed_libraries needed;                      /* DT_NEEDED, and DT_RUNPATH or else DT_RPATH */
 };
 
 /* One immutable table per file. */

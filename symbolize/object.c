@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "dynamic_section.h"
 #include "memory.h"
 #include "vector.h"
 
@@ -28,7 +29,6 @@ enum {
 	SECTION_NAMES_MAX_BYTES = 4 << 20,
 	NOTES_MAX_BYTES = 1 << 16, /* of one run of notes */
 	NOTE_RUNS_MAX = 64,
-	DYNAMIC_MAX = 4096, /* entries looked at */
 };
 
 struct object {
@@ -440,32 +440,13 @@ static void find_interpreter(struct object *object)
 }
 
 /* A static PIE has no interpreter; the linker left a flag. */
-static bool has_pie_flag(const struct object *object)
-{
-	const struct object_program_header *header = object_find_header(object, PT_DYNAMIC);
-
-	if (!header || !object->is_64bit)
-		return false;
-	for (uint64_t i = 0; i < DYNAMIC_MAX && (i + 1) * sizeof(Elf64_Dyn) <= header->file_size; i++) {
-		Elf64_Dyn entry;
-		uint64_t offset;
-
-		if (__builtin_add_overflow(header->file_offset, i * sizeof(entry), &offset) ||
-		    object_read(object, offset, &entry, sizeof(entry)) || entry.d_tag == DT_NULL)
-			return false;
-		if (entry.d_tag == DT_FLAGS_1)
-			return entry.d_un.d_val & DF_1_PIE;
-	}
-	return false;
-}
-
-static bool is_executable(const struct object *object, const struct file_header *file)
+static bool is_executable(const struct object *object, const struct file_header *file, bool is_pie)
 {
 	if (!file->entry)
 		return false;
 	if (file->type == ET_EXEC)
 		return true;
-	return file->type == ET_DYN && (object_find_header(object, PT_INTERP) || has_pie_flag(object));
+	return file->type == ET_DYN && (object_find_header(object, PT_INTERP) || is_pie);
 }
 
 static bool has_symtab(const struct object *object)
@@ -480,6 +461,7 @@ static int object_load(struct object *object)
 {
 	struct file_header file = {0};
 	struct object_info *info = &object->info;
+	struct dynamic_section dynamic;
 	int err = read_file_header(object, &file);
 
 	if (!err)
@@ -492,7 +474,9 @@ static int object_load(struct object *object)
 	find_build_id(object);
 	find_interpreter(object);
 	info->is_64bit_x86 = object->is_64bit && file.machine == EM_X86_64;
-	info->is_executable = is_executable(object, &file);
+	dynamic_section_read(object, &dynamic);
+	info->needed = dynamic.needed;
+	info->is_executable = is_executable(object, &file, dynamic.is_pie);
 	info->stripped = !has_symtab(object);
 	info->entry_addr = file.entry;
 	return 0;

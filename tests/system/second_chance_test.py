@@ -3,12 +3,13 @@
 
 import os
 import resource
+import shutil
 import signal
 import time
 
 import pytest
 
-from harness import (assert_only_known_ends, finish_ebprof, names_of, record, record_command, start_ebprof,
+from harness import (ROOT, assert_only_known_ends, finish_ebprof, names_of, path_of, record, record_command, start_ebprof,
     started)
 
 EARLY = ("user_no_process_table", "user_no_file_table", "user_table_changed")
@@ -24,7 +25,8 @@ def test_programs_that_have_just_started(kib):
     _, recording = record_command("exec_1", 0.3, rate=4999, options=["--snapshot", kib])
     if kib:
         assert recording.counters["snapshots"] > 0
-        assert early(recording) == 0
+        # A tick in exec's last moments may have the registers of the program before.
+        assert early(recording) <= 1
         # The smallest copy holds the shallow stacks only.
         cut = recording.counters["user_copy_cut"]
         assert (cut > 0) == (kib == 1)
@@ -43,9 +45,24 @@ def test_libraries_that_have_just_been_mapped():
     assert recording.counters["user_no_mapping"] <= 0.001 * recording.samples
 
 
+def test_libraries_of_a_command():
+    """Looked for and read before it starts, however large: nothing has to wait for them."""
+    clang = shutil.which("clang")
+    if not clang:
+        pytest.skip("no clang, whose library is large")
+    source = os.path.join(ROOT, "tests", "workloads", "odd.c")
+    recording = record(command=[clang, "-O2", "-c", source, "-o", "/dev/null"])
+    inside = recording.count(lambda sample: any("libclang" in frame.mapping.file for frame in sample.frames))
+    assert inside > 30
+    assert recording.counters["snapshots"] <= 5 + 0.02 * recording.samples
+    assert_only_known_ends(recording)
+
+
 def test_a_stack_deeper_than_the_copy():
     """Cut where the copy ends, which the stack and the counter say, with what to do about it."""
-    _, shallow = record_command("recurse", 0.3, 3000, rate=4999, options=["--snapshot", 1])
+    # By way of a shell: what a command itself maps is known before it starts.
+    command = ["/bin/sh", "-c", f"exec {path_of('recurse')} 0.3 3000"]
+    shallow = record("--snapshot", 1, rate=4999, command=command)
     cut = shallow.counters["user_copy_cut"]
     assert cut == shallow.count(lambda sample: names_of(sample)[-1].startswith("[cut: the stack's copy ends"))
     assert cut > 0

@@ -136,6 +136,7 @@ static const struct object_info good_info = {
 	.segments = {{.file_offset = 0x1000, .file_addr = 0x2000, .file_size = 0x500, .size = 0x600},
 		     {.file_offset = 0x3000, .file_addr = 0x5000, .file_size = 1, .size = 1}},
 	.interpreter = "/lib64/ld-linux-x86-64.so.2",
+	.needed = {.size_bytes = 10, .names = "a.so\0b.so\0", .path = "/opt"},
 };
 
 static int take_info(const struct told_info *told)
@@ -182,6 +183,13 @@ static void infos_come_back_or_are_refused(void **state)
 	INFO_REFUSED(segments[1].size = UINT64_MAX);
 	INFO_REFUSED(segments[0].file_size = 0x601);
 	INFO_REFUSED(segments[0].file_offset = UINT64_MAX);
+	assert_memory_equal(&info.needed, &good_info.needed, sizeof(info.needed));
+	INFO_REFUSED(needed.size_bytes = 9);
+	INFO_REFUSED(needed.size_bytes = sizeof(told.needed.names));
+	INFO_REFUSED(needed.names[10] = 'x');
+	memset(told.needed.path, 'x', sizeof(told.needed.path));
+	assert_int_equal(take_info(&told), -EPROTO);
+	answer_put_info(&good_info, &told);
 	memset(told.interpreter, 'x', sizeof(told.interpreter));
 	assert_int_equal(take_info(&told), -EPROTO);
 }

@@ -4,6 +4,7 @@
  *
  * The file is this program, the process this one; and a script whose interpreter is looked at before it runs.
  */
+#include "prepare.h"
 #include "processes_world.h"
 
 #include <stdio.h>
@@ -84,7 +85,7 @@ static void prepared_script(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(dprintf(fd, "#! /bin/sh -e\nexit 0\n"), 21);
 	close(fd);
-	processes_prepare_executable(&world->processes, path);
+	prepare_executable(&world->modules, world->tables, path);
 	unlink(path);
 	assert_true(has_module(path));
 	assert_true(has_module("sh"));
@@ -95,9 +96,22 @@ static void prepared_script(void **state)
 	/* A path that leads nowhere is somebody else's to complain about. */
 	size_t nr = world->modules.list.nr;
 
-	processes_prepare_executable(&world->processes, "/nonexistent/program");
-	processes_prepare_executable(&world->processes, "/dev/null");
+	prepare_executable(&world->modules, world->tables, "/nonexistent/program");
+	prepare_executable(&world->modules, world->tables, "/dev/null");
 	assert_int_equal(world->modules.list.nr, nr);
+}
+
+/* This program's libraries, and what they need in turn. */
+static void prepared_libraries(void **state)
+{
+	static const char *const libraries[] = {"libdw", "libelf", "libcmocka", "libbpf", "libz", "libbz2"};
+
+	(void)state;
+	prepare_executable(&world->modules, world->tables, "/proc/self/exe");
+	for (size_t i = 0; i < ARRAY_SIZE(libraries); i++)
+		if (!has_module(libraries[i]))
+			fail_msg("%s was not found", libraries[i]);
+	assert_int_equal(world->modules.nr_unreadable, 0);
 }
 
 static void prepared_process(void **state)
@@ -119,6 +133,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		PROCESS_TEST(mapped_files),
 		PROCESS_TEST(prepared_script),
+		PROCESS_TEST(prepared_libraries),
 		PROCESS_TEST(prepared_process),
 	};
 

@@ -112,16 +112,6 @@ static struct process *intern_image(struct processes *processes, const struct pr
 
 /* ---- mappings ---- */
 
-/* Asks for a module's unwind table. Every stack of a process ends in its executable, by way of the C library. */
-static void request_table(struct processes *processes, uint32_t id)
-{
-	const struct module *module = &processes->modules->list.data[id];
-	const char *name = module_name(module);
-	bool first = module->info.is_executable || strncmp(name, "libc.", 5) == 0 || strncmp(name, "libc-", 5) == 0;
-
-	tables_request(processes->tables, id, module->is_lost ? -1 : module->fd, module->path, first);
-}
-
 /* Turns a reported mapping into one of ours, asking for the unwind table of a file that was not known. */
 static struct mapping make_mapping(struct processes *processes, const struct module_source *source,
 				   uint64_t file_offset)
@@ -140,7 +130,7 @@ static struct mapping make_mapping(struct processes *processes, const struct mod
 	const struct module *module = &processes->modules->list.data[mapping.module];
 
 	if (added)
-		request_table(processes, mapping.module);
+		tables_request_module(processes->tables, processes->modules, mapping.module);
 	/* Data mapped executable, say: no rows or names would be right for it. */
 	if (!module_offset_of(module, file_offset, &mapping.module_offset))
 		mapping.module = NO_MODULE;
@@ -185,7 +175,7 @@ static void find_replaced(struct rescan *rescan, struct process *process)
 	replaced_text_search(modules, (pid_t)process->pid, &rescan->first_pages, rescan->mappings, &budget);
 	process->compared = COMPARED_MAX - budget;
 	for (uint32_t id = nr_known; id < modules->list.nr; id++)
-		request_table(rescan->processes, id);
+		tables_request_module(rescan->processes->tables, modules, id);
 }
 
 struct identity_check {
@@ -379,36 +369,6 @@ void processes_add_running(struct processes *processes, const struct task_entry 
 	intern_pid(processes, task->pid)->image = (uint32_t)(process - processes->list.data);
 }
 
-/* Asks for the table of a file that will be mapped; the module, NULL when there is no such file. */
-static const struct module *prepare_file(struct processes *processes, const char *path)
-{
-	bool added;
-	uint32_t id = modules_add_path(processes->modules, path, &added);
-
-	if (id == NO_MODULE)
-		return NULL;
-	const struct module *module = &processes->modules->list.data[id];
-
-	if (added)
-		request_table(processes, id);
-	return module;
-}
-
-/* The program that a script's first line names; false when the file is no script. */
-static bool script_interpreter(struct reader *reader, const struct module *module, char *ret, size_t size_bytes)
-{
-	const struct reader_file file = {.fd = module->fd, .path = module->path};
-	char line[256] = "";
-
-	if (module->is_elf || module->is_lost || reader_bytes(reader, &file, 0, line, sizeof(line) - 1) < 3 ||
-	    strncmp(line, "#!", 2) != 0)
-		return false;
-	const char *start = line + 2 + strspn(line + 2, " \t");
-
-	snprintf(ret, size_bytes, "%.*s", (int)strcspn(start, " \t\n"), start);
-	return true;
-}
-
 static void prepare_map_line(const struct map_line *line, void *context)
 {
 	struct rescan *rescan = context;
@@ -429,31 +389,9 @@ void processes_prepare(struct processes *processes, uint32_t pid)
 	maps_read(processes->proc_folder, (pid_t)pid, prepare_map_line, &rescan, NULL);
 }
 
-static void prepare_own_library(const struct map_line *line, void *context)
-{
-	const char *name = strrchr(line->path, '/');
-
-	if (line->executable && name && strncmp(name, "/libc.so", 8) == 0)
-		prepare_file(context, line->path);
-}
-
 void processes_expect(struct processes *processes, uint32_t pid)
 {
 	intern_pid(processes, pid);
-}
-
-void processes_prepare_executable(struct processes *processes, const char *path)
-{
-	const struct module *module = prepare_file(processes, path);
-	char interpreter[256];
-
-	if (module && script_interpreter(processes->modules->reader, module, interpreter, sizeof(interpreter)))
-		module = prepare_file(processes, interpreter);
-	if (!module || !module->info.interpreter[0])
-		return;
-	snprintf(interpreter, sizeof(interpreter), "%s", module->info.interpreter);
-	prepare_file(processes, interpreter);
-	maps_read(processes->proc_folder, getpid(), prepare_own_library, processes, NULL);
 }
 
 /* A forked child starts with its parent's mappings, and the kernel has given it the parent's run. */

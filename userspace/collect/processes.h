@@ -72,12 +72,8 @@ struct processes {
 void processes_init(struct processes *processes, struct modules *modules, struct tables *tables);
 void processes_deinit(struct processes *processes);
 
-/*
- * Before there are programs: asks for the tables of what a running process has mapped, or of what an executable (a path
- * of ours) will map: itself, its interpreter, and the C library that we use ourselves.
- */
+/* Before there are programs: asks for the tables of what a running process has mapped. */
 void processes_prepare(struct processes *processes, uint32_t pid);
-void processes_prepare_executable(struct processes *processes, const char *path);
 
 /* The programs, borrowed: needed for all that follows. */
 void processes_attach(struct processes *processes, struct programs *programs);

@@ -26,6 +26,7 @@
 #include "memory.h"
 #include "modules.h"
 #include "naming.h"
+#include "prepare.h"
 #include "processes.h"
 #include "programs.h"
 #include "reader.h"
@@ -264,7 +265,7 @@ static void *prepare_tables(void *context)
 	for (size_t i = 0; i < config->nr_tids; i++)
 		processes_prepare(&session->processes, (uint32_t)config->tids[i]);
 	if (config->command_path)
-		processes_prepare_executable(&session->processes, config->command_path);
+		prepare_executable(&session->modules, session->tables, config->command_path);
 	return NULL;
 }
 

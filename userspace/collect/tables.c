@@ -407,6 +407,15 @@ void tables_request(struct tables *tables, uint32_t module, int fd, const char *
 	pthread_mutex_unlock(&tables->lock);
 }
 
+void tables_request_module(struct tables *tables, const struct modules *modules, uint32_t id)
+{
+	const struct module *module = &modules->list.data[id];
+	const char *name = module_name(module);
+	bool first = module->info.is_executable || strncmp(name, "libc.", 5) == 0 || strncmp(name, "libc-", 5) == 0;
+
+	tables_request(tables, id, module->is_lost ? -1 : module->fd, module->path, first);
+}
+
 bool tables_wait(struct tables *tables, uint64_t deadline_ns)
 {
 	struct timespec deadline = {

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "counters.h"
+#include "modules.h"
 #include "programs.h"
 #include "reader.h"
 
@@ -45,6 +46,9 @@ void tables_destroy(struct tables *tables);
  * open until tables_destroy; -1 = the file is not to be read, and has none. path is copied.
  */
 void tables_request(struct tables *tables, uint32_t module, int fd, const char *path, bool first);
+
+/* The same of a module, by what it is: every stack of a process ends in its executable, by way of the C library. */
+void tables_request_module(struct tables *tables, const struct modules *modules, uint32_t id);
 
 /* Waits until nothing is left to do or CLOCK_MONOTONIC reaches deadline_ns; true = nothing left. */
 bool tables_wait(struct tables *tables, uint64_t deadline_ns);

@@ -33,6 +33,7 @@ void answer_put_info(const struct object_info *info, struct told_info *ret)
 	memcpy(ret->segments, info->segments, sizeof(ret->segments));
 	memcpy(ret->build_id, info->build_id, sizeof(ret->build_id));
 	memcpy(ret->interpreter, info->interpreter, sizeof(ret->interpreter));
+	ret->needed = info->needed;
 }
 
 static int check_segments(const struct told_info *told)
@@ -51,11 +52,19 @@ static int check_segments(const struct told_info *told)
 	return 0;
 }
 
+/* Names that end, with an empty one behind them. */
+static bool needed_makes_sense(const struct needed_libraries *needed)
+{
+	return needed->size_bytes < sizeof(needed->names) && needed->names[needed->size_bytes] == '\0' &&
+	       (!needed->size_bytes || needed->names[needed->size_bytes - 1] == '\0') &&
+	       memchr(needed->path, 0, sizeof(needed->path));
+}
+
 int answer_take_info(const struct told_info *told, struct object_info *ret)
 {
 	if (told->nr_segments > OBJECT_SEGMENTS_MAX || told->build_id_size > BUILD_ID_MAX || told->is_64bit_x86 > 1 ||
 	    told->is_executable > 1 || told->stripped > 1 || !memchr(told->interpreter, 0, sizeof(told->interpreter)) ||
-	    check_segments(told))
+	    !needed_makes_sense(&told->needed) || check_segments(told))
 		return -EPROTO;
 	*ret = (struct object_info){
 		.base_addr = told->base_addr,
@@ -69,6 +78,7 @@ int answer_take_info(const struct told_info *told, struct object_info *ret)
 	memcpy(ret->segments, told->segments, sizeof(ret->segments));
 	memcpy(ret->build_id, told->build_id, sizeof(ret->build_id));
 	memcpy(ret->interpreter, told->interpreter, sizeof(ret->interpreter));
+	ret->needed = told->needed;
 	return 0;
 }
 

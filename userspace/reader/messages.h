@@ -82,6 +82,7 @@ struct told_info {
 	uint8_t is_64bit_x86, is_executable, stripped; /* 0 or 1 */
 	uint8_t build_id[BUILD_ID_MAX];
 	char interpreter[64];
+	struct needed_libraries needed;
 };
 
 /* What begins PART_END of QUESTION_TABLE; granules, rows and rules follow. */

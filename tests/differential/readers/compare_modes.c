@@ -99,7 +99,7 @@ static bool same_infos(const struct object_info *a, const struct object_info *b)
 	       a->stripped == b->stripped && a->base_addr == b->base_addr && a->entry_addr == b->entry_addr &&
 	       a->nr_segments == b->nr_segments &&
 	       memcmp(a->segments, b->segments, a->nr_segments * sizeof(a->segments[0])) == 0 &&
-	       strcmp(a->interpreter, b->interpreter) == 0;
+	       strcmp(a->interpreter, b->interpreter) == 0 && memcmp(&a->needed, &b->needed, sizeof(a->needed)) == 0;
 }
 
 /* What differs, NULL = nothing. */
