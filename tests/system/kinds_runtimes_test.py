@@ -10,7 +10,7 @@ import pytest
 from harness import SECONDS_LIMIT, assert_complete, record
 from shapes import chain_of, most_common
 
-PERL = "sub f { my $n = shift; return $n < 2 ? $n : f($n - 1) + f($n - 2) } f(27)"
+PERL = "sub f { my $n = shift; return $n < 2 ? $n : f($n - 1) + f($n - 2) } f(29)"
 PYTHON = "f = lambda n: n if n < 2 else f(n - 1) + f(n - 2)\nf(29)"
 RUBY = "def f(n) n < 2 ? n : f(n - 1) + f(n - 2) end; f(31)"
 PHP = "function f($n) { return $n < 2 ? $n : f($n - 1) + f($n - 2); } f(33);"
