@@ -350,7 +350,8 @@ def assert_complete(recording, share=0.995, early_seconds=0.1, libraries=0):
     assert early <= early_seconds * recording.stats["rate_hz"], f"{early} ticks without a table"
     others = recording.stats["user_stacks"] - early
     reasons = {name: value for name, value in counters.items() if name.startswith("user_") and value}
-    assert recording.stats["complete"] >= share * others, f"{recording.stats['complete']} of {others}: {reasons}"
+    # Of few stacks one may be odd.
+    assert recording.stats["complete"] >= share * others - 1, f"{recording.stats['complete']} of {others}: {reasons}"
 
 
 def assert_only_known_ends(recording, share=0.999, cut=0):
