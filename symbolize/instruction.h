@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * instruction.h - one x86-64 instruction: how long it is and what it does to the general registers, as far as whoever
+ * follows the stack pointer asks.
+ *
+ * Lengths are right for everything that the processors of today execute in 64-bit mode, the vector extensions included,
+ * without a list of their instructions: VEX, EVEX and XOP encodings have one form. Of the effects only those are told
+ * apart that move stack addresses about; everything else is a set of registers whose values are lost.
+ */
+#ifndef EBPROF_SYMBOLIZE_INSTRUCTION_H
+#define EBPROF_SYMBOLIZE_INSTRUCTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	INSTRUCTION_MAX_BYTES = 15,
+	NO_REGISTER = 0xff,
+};
+
+enum instruction_kind {
+	INSTRUCTION_OTHER,    /* all that it does is in lost */
+	INSTRUCTION_FILLER,   /* does nothing: nop of any length, int3 */
+	INSTRUCTION_PUSH,     /* reg, or something else */
+	INSTRUCTION_POP,      /* reg, or something else */
+	INSTRUCTION_MOVE,     /* reg = base */
+	INSTRUCTION_ADDRESS,  /* reg = base + offset, or target: lea, and additions of constants */
+	INSTRUCTION_LOAD,     /* reg = *(base + offset) */
+	INSTRUCTION_STORE,    /* *(base + offset) = reg, or something else */
+	INSTRUCTION_EXCHANGE, /* reg and base swap values */
+	INSTRUCTION_REBASE,   /* reg goes down by an amount that depends: aligned, or less a register */
+	INSTRUCTION_ENTER,    /* push rbp; rbp = rsp; rsp -= offset */
+	INSTRUCTION_LEAVE,    /* rsp = rbp; pop rbp */
+	INSTRUCTION_CALL,     /* target, 0 = elsewhere */
+	INSTRUCTION_JUMP,     /* target, 0 = elsewhere */
+	INSTRUCTION_BRANCH,   /* target, or goes on */
+	INSTRUCTION_RETURN,
+	INSTRUCTION_END, /* execution does not come past it: ud2, hlt */
+};
+
+struct instruction {
+	uint8_t length; /* bytes */
+	uint8_t kind;   /* enum instruction_kind */
+	uint8_t reg;    /* enum dwarf_register, or NO_REGISTER */
+	uint8_t base;   /* likewise */
+	uint16_t lost;  /* bit per DWARF number: gets a value that is not followed (beside what kind says) */
+	int32_t offset;
+	uint64_t target; /* of a transfer, or what an ADDRESS names; 0 = none */
+};
+
+/* Decodes the instruction at code[0], whose address is addr. False: these bytes are none, or cut. */
+bool instruction_decode(const uint8_t *code, size_t size, uint64_t addr, struct instruction *ret);
+
+#endif
