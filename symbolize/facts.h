@@ -48,6 +48,13 @@ struct object_info {
 	struct needed_libraries needed;                      /* DT_NEEDED, and DT_RUNPATH or else DT_RPATH */
 };
 
+/* Rows that were deduced from instructions, where a file has no call-frame information. */
+struct inferred_stats {
+	uint64_t bytes;         /* of code that has such rows now */
+	uint64_t bytes_unknown; /* that was looked at in vain; constants and padding among it */
+	uint64_t bytes_skipped; /* over the ceiling */
+};
+
 /* One immutable table per file. */
 struct unwind_table {
 	uint64_t start; /* module offset of granule 0's first byte, a multiple of GRANULE_SIZE */
@@ -63,6 +70,7 @@ struct unwind_table {
 	uint32_t nr_fdes;
 	uint32_t nr_fdes_broken; /* skipped: malformed */
 	uint32_t nr_rows_unsupported;
+	struct inferred_stats inferred;
 };
 
 /* One function at one address. Strings are borrowed until the callback returns; NULL = unknown. */

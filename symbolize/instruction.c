@@ -13,6 +13,11 @@
 #include "encoding.h"
 #include "rows.h"
 
+enum {
+	LOST_BY_CALL = 1u << DWARF_RAX | 1u << DWARF_RCX | 1u << DWARF_RDX | 1u << DWARF_RSI | 1u << DWARF_RDI |
+		       1u << DWARF_R8 | 1u << DWARF_R9 | 1u << DWARF_R10 | 1u << DWARF_R11,
+};
+
 static const uint8_t dwarf_numbers[16] = {
 	DWARF_RAX, DWARF_RCX, DWARF_RDX, DWARF_RBX, DWARF_RSP, DWARF_RBP, DWARF_RSI, DWARF_RDI,
 	DWARF_R8,  DWARF_R9,  DWARF_R10, DWARF_R11, DWARF_R12, DWARF_R13, DWARF_R14, DWARF_R15,
@@ -219,6 +224,7 @@ static void find_group_5(const struct encoding *e, struct instruction *ret)
 	switch (e->reg & 7) {
 	case CALL:
 		ret->kind = INSTRUCTION_CALL;
+		ret->lost = LOST_BY_CALL;
 		break;
 	case CALL_FAR:
 		ret->lost |= 1u << DWARF_RSP;
@@ -291,6 +297,7 @@ static void find_stack_kind(const struct encoding *e, uint64_t next, struct inst
 		break;
 	case 0xe8:
 		set_transfer(e, INSTRUCTION_CALL, next, ret);
+		ret->lost = LOST_BY_CALL;
 		break;
 	case 0xe9:
 	case 0xeb:
@@ -312,6 +319,12 @@ static void find_stack_kind(const struct encoding *e, uint64_t next, struct inst
 	}
 }
 
+static void set_constant(const struct encoding *e, struct instruction *ret)
+{
+	ret->kind = INSTRUCTION_CONSTANT;
+	ret->target = (uint32_t)e->constant;
+}
+
 static void find_kind_one(const struct encoding *e, uint64_t next, struct instruction *ret)
 {
 	switch (e->opcode) {
@@ -322,8 +335,14 @@ static void find_kind_one(const struct encoding *e, uint64_t next, struct instru
 		if (e->wide)
 			find_move(e, ret);
 		break;
+	case 0xb8 ... 0xbf:
+		if (!e->wide && !e->short_operand)
+			set_constant(e, ret);
+		break;
 	case 0xc7:
-		if (e->wide && is_plain_memory(e) && (e->reg & 7) == 0)
+		if (e->wide && e->mode == 3 && (e->reg & 7) == 0)
+			set_constant(e, ret);
+		else if (e->wide && is_plain_memory(e) && (e->reg & 7) == 0)
 			set_kind(ret, INSTRUCTION_STORE, NO_REGISTER, e->base);
 		else if (e->mode == 3 && (e->reg & 7) == 7)
 			set_transfer(e, INSTRUCTION_BRANCH, next, ret); /* xbegin */
@@ -372,6 +391,11 @@ static void find_kind_two(const struct encoding *e, uint64_t next, struct instru
 	default:
 		break;
 	}
+}
+
+bool instruction_ends_flow(enum instruction_kind kind)
+{
+	return kind == INSTRUCTION_JUMP || kind == INSTRUCTION_RETURN || kind == INSTRUCTION_END;
 }
 
 bool instruction_decode(const uint8_t *code, size_t size, uint64_t addr, struct instruction *ret)

@@ -26,13 +26,14 @@ enum instruction_kind {
 	INSTRUCTION_POP,      /* reg, or something else */
 	INSTRUCTION_MOVE,     /* reg = base */
 	INSTRUCTION_ADDRESS,  /* reg = base + offset, or target: lea, and additions of constants */
+	INSTRUCTION_CONSTANT, /* a register in lost = target, which may be an address if those are fixed */
 	INSTRUCTION_LOAD,     /* reg = *(base + offset) */
 	INSTRUCTION_STORE,    /* *(base + offset) = reg, or something else */
 	INSTRUCTION_EXCHANGE, /* reg and base swap values */
 	INSTRUCTION_REBASE,   /* reg goes down by an amount that depends: aligned, or less a register */
 	INSTRUCTION_ENTER,    /* push rbp; rbp = rsp; rsp -= offset */
 	INSTRUCTION_LEAVE,    /* rsp = rbp; pop rbp */
-	INSTRUCTION_CALL,     /* target, 0 = elsewhere */
+	INSTRUCTION_CALL,     /* target, 0 = elsewhere; lost is what the ABI allows */
 	INSTRUCTION_JUMP,     /* target, 0 = elsewhere */
 	INSTRUCTION_BRANCH,   /* target, or goes on */
 	INSTRUCTION_RETURN,
@@ -48,6 +49,9 @@ struct instruction {
 	int32_t offset;
 	uint64_t target; /* of a transfer, or what an ADDRESS names; 0 = none */
 };
+
+/* Whether execution never goes on to the next instruction. */
+bool instruction_ends_flow(enum instruction_kind kind);
 
 /* Decodes the instruction at code[0], whose address is addr. False: these bytes are none, or cut. */
 bool instruction_decode(const uint8_t *code, size_t size, uint64_t addr, struct instruction *ret);

@@ -135,6 +135,13 @@ const struct object_program_header *object_find_load(const struct object *object
 	return NULL;
 }
 
+const struct object_section *object_next_section(const struct object *object, const struct object_section *after)
+{
+	size_t next = after ? (size_t)(after - object->sections.data) + 1 : 0;
+
+	return next < object->sections.nr ? &object->sections.data[next] : NULL;
+}
+
 const struct object_section *object_find_section(const struct object *object, const char *name,
 						 const struct object_section *after)
 {

@@ -59,6 +59,9 @@ const struct object_program_header *object_find_load(const struct object *object
 const struct object_section *object_find_section(const struct object *object, const char *name,
 						 const struct object_section *after);
 
+/* The section that comes after `after` (NULL: the first one), or NULL; borrowed. */
+const struct object_section *object_next_section(const struct object *object, const struct object_section *after);
+
 /* Whether there are section headers at all. */
 bool object_has_sections(const struct object *object);
 

@@ -18,8 +18,6 @@
 #include "rows.h"
 
 enum {
-	CALLER_SAVED = 1u << DWARF_RAX | 1u << DWARF_RCX | 1u << DWARF_RDX | 1u << DWARF_RSI | 1u << DWARF_RDI |
-		       1u << DWARF_R8 | 1u << DWARF_R9 | 1u << DWARF_R10 | 1u << DWARF_R11,
 	OFFSET_MAX = 1 << 30, /* larger frames don't exist; no sum of two overflows */
 	WORD = 8,
 };
@@ -169,7 +167,6 @@ static void call(struct stack_state *state)
 			remove_word(state, i);
 		else
 			i++;
-	lose_regs(state, CALLER_SAVED);
 }
 
 void stack_state_step(struct stack_state *state, const struct instruction *instruction)
@@ -216,6 +213,7 @@ void stack_state_step(struct stack_state *state, const struct instruction *instr
 		call(state);
 		break;
 	case INSTRUCTION_OTHER:
+	case INSTRUCTION_CONSTANT:
 	case INSTRUCTION_FILLER:
 	case INSTRUCTION_JUMP:
 	case INSTRUCTION_BRANCH:

@@ -5,8 +5,9 @@
  * Go code is described by a table of Go's own (go_rows), all other by call-frame information.
  *
  * Section by section, function by function, the call-frame instructions are run (cfi_program) and every row's state
- * becomes a rule number (unwind_rule). Functions are then merged into one sorted sequence, what is known better is put
- * over it (unwind_patches), and the result is cut into granules (unwind_rows).
+ * becomes a rule number (unwind_rule). Code that none of it is about gets rows deduced from its instructions
+ * (inferred_rows). Functions are then merged into one sorted sequence, what is known better is put over it
+ * (unwind_patches), and the result is cut into granules (unwind_rows).
  *
  * All addresses on the way are distances from an origin: the first executable byte, rounded down to a granule. A file
  * whose code spans 4 GiB or more is refused, so 32 bits hold them. A function outside of the file's code is malformed
@@ -18,6 +19,7 @@
 
 #include "cfi_sections.h"
 #include "go_rows.h"
+#include "inferred_rows.h"
 #include "memory.h"
 #include "sorted.h"
 #include "unwind_patches.h"
@@ -34,7 +36,9 @@ struct unwind_builder {
 	struct unwind_rules rules;
 	struct row_ranges ranges;
 	struct rule_rows rows;
+	uint32_t nr_fdes;
 	uint32_t nr_fdes_broken;
+	struct inferred_stats inferred;
 	struct cfi_program program; /* too large for every stack */
 };
 
@@ -211,9 +215,19 @@ static int add_functions(struct unwind_builder *builder, const struct object *ob
 		if (err)
 			return err;
 	}
-	if (builder->ranges.list.nr)
-		return 0;
-	return found == -EBADMSG || builder->nr_fdes_broken ? -EBADMSG : -ENODATA;
+	builder->nr_fdes = (uint32_t)builder->ranges.list.nr;
+	return !builder->nr_fdes && (found == -EBADMSG || builder->nr_fdes_broken) ? -EBADMSG : 0;
+}
+
+/* After the patches are found: those are about functions, not about everything that has rows. */
+static int add_inferred(struct unwind_builder *builder, const struct object *object, struct rule_patches *patches)
+{
+	int err = inferred_rows_add(object, builder->origin_addr, &builder->rules, &builder->ranges, &builder->rows,
+				    patches, &builder->inferred);
+
+	if (err)
+		return err;
+	return builder->nr_fdes || builder->inferred.bytes ? 0 : -ENODATA;
 }
 
 static uint32_t count_unsupported(const struct rule_rows *rows)
@@ -231,8 +245,9 @@ static int build_table(struct unwind_builder *builder, struct rule_patches *patc
 	struct rule_rows merged = {0};
 	struct rule_rows patched = {0};
 
-	table->nr_fdes = (uint32_t)builder->ranges.list.nr;
+	table->nr_fdes = builder->nr_fdes;
 	table->nr_fdes_broken = builder->nr_fdes_broken;
+	table->inferred = builder->inferred;
 	table->nr_rules = (uint32_t)builder->rules.list.nr;
 	table->rules = memory_dup(builder->rules.list.data, table->nr_rules * sizeof(struct unwind_rule));
 	rule_rows_merge(&builder->ranges, &builder->rows, &merged);
@@ -262,6 +277,8 @@ int unwind_table_compile(struct object *object, struct unwind_table **ret)
 		err = add_functions(builder, object);
 	if (!err)
 		err = unwind_patches_find(object, builder->origin_addr, &builder->ranges, &builder->rows, &patches);
+	if (!err)
+		err = add_inferred(builder, object, &patches);
 	if (!err)
 		err = build_table(builder, &patches, ret);
 	vector_free(&patches.list);

@@ -23,7 +23,9 @@ struct example {
 	struct instruction expected; /* without length */
 };
 
-#define LOST(reg)   (1u << DWARF_##reg)
+#define LOST(reg) (1u << DWARF_##reg)
+#define LOST_BY_CALL                                                                                                   \
+	(LOST(RAX) | LOST(RCX) | LOST(RDX) | LOST(RSI) | LOST(RDI) | LOST(R8) | LOST(R9) | LOST(R10) | LOST(R11))
 #define BYTES(text) text, sizeof(text) - 1
 
 static void check(const struct example *examples, size_t nr)
@@ -125,11 +127,13 @@ static void test_transfers(void **state)
 	static const struct example examples[] = {
 		{"call",
 		 BYTES("\xe8\x00\x01\x00\x00"),
-		 {.kind = INSTRUCTION_CALL, .reg = NO, .base = NO, .target = ADDR + 0x105}},
-		{"call rax", BYTES("\xff\xd0"), {.kind = INSTRUCTION_CALL, .reg = NO, .base = NO}},
+		 {.kind = INSTRUCTION_CALL, .reg = NO, .base = NO, .lost = LOST_BY_CALL, .target = ADDR + 0x105}},
+		{"call rax",
+		 BYTES("\xff\xd0"),
+		 {.kind = INSTRUCTION_CALL, .reg = NO, .base = NO, .lost = LOST_BY_CALL}},
 		{"call [rip+2]",
 		 BYTES("\xff\x15\x02\x00\x00\x00"),
-		 {.kind = INSTRUCTION_CALL, .reg = NO, .base = NO, .offset = 2}},
+		 {.kind = INSTRUCTION_CALL, .reg = NO, .base = NO, .lost = LOST_BY_CALL, .offset = 2}},
 		{"jmp",
 		 BYTES("\xe9\xfb\xff\xff\xff"),
 		 {.kind = INSTRUCTION_JUMP, .reg = NO, .base = NO, .target = ADDR}},
@@ -178,6 +182,12 @@ static void test_lost_registers(void **state)
 		{"mov spl, 1", BYTES("\x40\xb4\x01"), {.reg = NO, .base = NO, .lost = LOST(RSP)}},
 		{"cmp rsp, 8: reads", BYTES("\x48\x83\xfc\x08"), {.reg = NO, .base = NO}},
 		{"test rsp, rsp", BYTES("\x48\x85\xe4"), {.reg = NO, .base = NO}},
+		{"mov edi, 0x401e60",
+		 BYTES("\xbf\x60\x1e\x40\x00"),
+		 {.kind = INSTRUCTION_CONSTANT, .reg = NO, .base = NO, .lost = LOST(RDI), .target = 0x401e60}},
+		{"mov r8, 0x40711b",
+		 BYTES("\x49\xc7\xc0\x1b\x71\x40\x00"),
+		 {.kind = INSTRUCTION_CONSTANT, .reg = NO, .base = NO, .lost = LOST(R8), .target = 0x40711b}},
 		{"mul r12", BYTES("\x49\xf7\xe4"), {.reg = NO, .base = NO, .lost = LOST(RAX) | LOST(RDX)}},
 		{"imul rbp, [rax], 100", BYTES("\x48\x6b\x28\x64"), {.reg = NO, .base = NO, .lost = LOST(RBP)}},
 		{"movzx ebx, al", BYTES("\x0f\xb6\xd8"), {.reg = NO, .base = NO, .lost = LOST(RBX)}},

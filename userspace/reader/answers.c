@@ -103,6 +103,7 @@ struct told_table answer_put_table(const struct unwind_table *table)
 		.nr_fdes = table->nr_fdes,
 		.nr_fdes_broken = table->nr_fdes_broken,
 		.nr_rows_unsupported = table->nr_rows_unsupported,
+		.inferred = table->inferred,
 	};
 }
 
@@ -132,6 +133,7 @@ int answer_new_table(const struct told_table *told, struct unwind_table **ret)
 		.nr_fdes = told->nr_fdes,
 		.nr_fdes_broken = told->nr_fdes_broken,
 		.nr_rows_unsupported = told->nr_rows_unsupported,
+		.inferred = told->inferred,
 	};
 	*ret = table;
 	return 0;

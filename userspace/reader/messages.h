@@ -92,6 +92,7 @@ struct told_table {
 	uint32_t nr_granules, nr_rows, nr_rules;
 	uint32_t nr_fdes, nr_fdes_broken, nr_rows_unsupported;
 	uint32_t reserved;
+	struct inferred_stats inferred;
 };
 
 /* PART_END of QUESTION_NAMES. */

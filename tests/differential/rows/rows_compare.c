@@ -283,7 +283,10 @@ static int compare_starts(const void *left, const void *right)
 	return a->start < b->start ? -1 : a->start > b->start;
 }
 
-/* Behind a function that no other one follows directly: no rule. Sorts the functions, which ends their comparison. */
+/*
+ * Behind a function that no other one follows directly: no rule, or one that is marked as inferred. Sorts the functions,
+ * which ends their comparison.
+ */
 static void compare_gaps(struct comparison *comparison)
 {
 	struct readelf_frames *frames = &comparison->frames;
@@ -303,7 +306,7 @@ static void compare_gaps(struct comparison *comparison)
 			       (rule->cfa == CFA_ROOT && is_context_end(comparison, reached));
 
 		comparison->tally->gaps++;
-		if (rule->cfa == CFA_NONE || patched)
+		if (rule->cfa == CFA_NONE || rule->flags & RULE_INFERRED || patched)
 			continue;
 		comparison->tally->different++;
 		printf("%s: %#llx is behind a function's end, but its rule is cfa %u\n", comparison->path,

@@ -153,11 +153,13 @@ static int time_file(const char *path)
 	}
 	size_t bytes = table->nr_rows * sizeof(struct unwind_row) + table->nr_granules * sizeof(struct unwind_granule);
 
-	printf("%-24s text %6.2f MiB  rows %8u  rules %4u  unsupported %4u  fdes %6u (%u broken)  %4.0f KiB per MiB  "
-	       "%6.2f ms  %.2f ms per MiB\n",
+	printf("%-24s text %6.2f MiB  rows %8u  rules %4u  unsupported %4u  fdes %6u (%u broken)  inferred %4.0f "
+	       "KiB of %4.0f (%.0f skipped)  %4.0f KiB per MiB  %6.2f ms  %.2f ms per MiB\n",
 	       strrchr(path, '/') ? strrchr(path, '/') + 1 : path, text_mib, table->nr_rows, table->nr_rules,
-	       table->nr_rows_unsupported, table->nr_fdes, table->nr_fdes_broken, (double)bytes / 1024 / text_mib,
-	       best_ms, best_ms / text_mib);
+	       table->nr_rows_unsupported, table->nr_fdes, table->nr_fdes_broken, (double)table->inferred.bytes / 1024,
+	       (double)(table->inferred.bytes + table->inferred.bytes_unknown) / 1024,
+	       (double)table->inferred.bytes_skipped / 1024, (double)bytes / 1024 / text_mib, best_ms,
+	       best_ms / text_mib);
 	unwind_table_destroy(table);
 	return 0;
 }
