@@ -83,6 +83,19 @@ $(O)/tests/replay/exceptions: tests/replay/exceptions.cc
 	$(call say,CXX)
 	$(Q)mkdir -p $(@D) && $(CXX) $(filter-out -std=gnu11 -D_GNU_SOURCE,$(WORKLOAD_CFLAGS)) -D_GNU_SOURCE $< -o $@ -lpthread
 
+# Assembly without unwind information, called from C with and without it.
+$(W)/uncovered: tests/workloads/uncovered.c tests/workloads/uncovered.S tests/workloads/uncovered_callers.c \
+	tests/workloads/uncovered.h tests/workloads/work.h tests/tests.mk
+	$(call say,CC)
+	$(Q)mkdir -p $(@D) && $(CC) $(WORKLOAD_CFLAGS) -DHOW=covered -c tests/workloads/uncovered_callers.c \
+		-o $@-covered.o && \
+		$(CC) $(WORKLOAD_CFLAGS) -DHOW=bare $(shares_no-unwind) -c tests/workloads/uncovered_callers.c \
+		-o $@-bare.o && \
+		$(CC) $(WORKLOAD_CFLAGS) tests/workloads/uncovered.c tests/workloads/uncovered.S $@-covered.o $@-bare.o \
+		-o $@
+$(W)/uncovered-stripped: $(W)/uncovered
+	$(Q)$(STRIP) --strip-all $< -o $@
+
 # A 32-bit process needs neither a 32-bit libc nor its headers.
 $(W)/bits32: tests/workloads/bits32.c tests/tests.mk
 	$(call say,CC)
@@ -133,7 +146,8 @@ $(W)/shares-no-sections: $(W)/shares-stripped
 	$(Q)cp $< $@ && dd if=/dev/zero of=$@ bs=1 seek=40 count=8 conv=notrunc status=none && \
 		dd if=/dev/zero of=$@ bs=1 seek=60 count=4 conv=notrunc status=none
 
-workloads: $(WORKLOADS) $(EXECS) $(PLUGINS) $(SHARES) $(DEPTHS) $(addprefix $(W)/,names bits32) \
+workloads: $(WORKLOADS) $(EXECS) $(PLUGINS) $(SHARES) $(DEPTHS) \
+	$(addprefix $(W)/,names bits32 uncovered uncovered-stripped) \
 	$(addprefix $(W)/shares-,clang frame-pointer stripped debuglink minidebug no-sections)
 
 include $(addprefix tests/workloads/,shapes.mk languages.mk kinds.mk)

@@ -8,7 +8,7 @@
  *   backwards    the frame's address below the stack pointer
  *   nowhere      a return address at which there is nothing
  *   edge         the same on a stack of its own, with no memory right below the stack pointer
- *   nothing      no unwind information, and a frame pointer that points nowhere
+ *   nothing      no unwind information, a stack of its own, and a frame pointer that points nowhere
  */
 #include <string.h>
 #include <sys/mman.h>
@@ -70,9 +70,15 @@ __asm__(".text\n"
 	FUNCTION("odd_nothing")
 	"push %rbp\n"
 	"mov $0x1234, %ebp\n"
+	"mov %rsp, odd_rsp(%rip)\n"
+	"lea odd_stack + 256(%rip), %rsp\n"
 	SPIN
+	"mov odd_rsp(%rip), %rsp\n"
 	"pop %rbp\n"
 	"ret\n" END("odd_nothing")
+	".local odd_rsp, odd_stack\n"
+	".comm odd_rsp, 8, 8\n"
+	".comm odd_stack, 512, 16\n"
 
 	FUNCTION("odd_nowhere")
 	".cfi_startproc\n"
