@@ -6,7 +6,7 @@ import os
 import pytest
 
 from harness import WORKLOADS, assert_complete, assert_shares, record, record_command, started
-from shapes import MAIN, assert_chains, chain_of, most_common
+from shapes import MAIN, assert_chains, chain_of
 
 FUNCTIONS = ["share_a", "share_b", "share_c"]
 BUILDS = ["noseparate-code", "large-pages", "odd-base", "executable-stack", "bind-now", "lazy", "packed-relocations",
@@ -40,14 +40,12 @@ def test_attached(build):
 @pytest.mark.parametrize("build", ["musl", "musl-static"])
 def test_musl(build):
     """
-    Its own code has no unwind information in most distributions. So a stack is whole, or it ends behind main in musl's
-    start-up code with that as the reason; there is never anything else below main.
+    Its own code has no unwind information in most distributions: its rows come from its instructions, and its start-up
+    code reaches _start by jumps.
     """
     truth, recording = record_command(build_of(build, "musl-tools"), 1)
     assert_shares(recording, truth, FUNCTIONS)
-    end = r"(?:(?:[^;[]+;){0,3}_start(?:_c)?|(?:[^;[]+;){1,3}\[no unwind info: [^;]+\])"
     for function in FUNCTIONS:
-        assert_chains(recording, function, rf"{function};(?:run_slice;)?main;{end}", least=50)
-    whole = recording.stats["complete"] + recording.counters["user_no_unwind_info"] + recording.counters["user_ended"]
-    assert whole >= 0.99 * recording.samples, most_common(recording)
+        assert_chains(recording, function, rf"{function};(?:run_slice;)?main;(?:[^;[]+;){{0,3}}_start(?:_c)?", least=50)
+    assert_complete(recording)
     assert recording.count(lambda sample: "main" in chain_of(sample)) > 0.95 * recording.samples
