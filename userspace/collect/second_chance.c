@@ -17,10 +17,10 @@ enum {
 #define TABLE_WAIT_NS   5000000000ull /* for a file's table, which may be large */
 #define MAPPING_WAIT_NS 500000000ull  /* for mappings, which are read within a round or two */
 
-/* A sample that waits. */
+/* A sample that waits, in pages of its own: registers and stack are somebody's secrets, and are nowhere else. */
 struct waiting {
 	struct record_snapshot record;
-	uint8_t *stack; /* record.stack_bytes, in memory of its own pages */
+	uint8_t stack[]; /* record.stack_bytes */
 };
 
 /* Where a guess wants to see whether a call precedes it. Compared as bytes: no padding. */
@@ -36,7 +36,7 @@ struct code {
 
 struct second_chance {
 	struct second_chance_config config;
-	VECTOR(struct waiting) list;
+	VECTOR(struct waiting *) list;
 	uint64_t waiting_bytes;
 	struct table code_ids; /* struct code_place -> code */
 	VECTOR(struct code) code;
@@ -97,26 +97,37 @@ WALK_INLINE const struct unwind_rule *walk_get_rule(__u32 rule)
 	return rule < memory->nr_rules ? &memory->rules[rule] : NULL;
 }
 
+static struct code ask_code(struct modules *modules, const struct code_place *place)
+{
+	struct module *module = &modules->list.data[place->module];
+	struct reader_file file = {.fd = module->fd, .path = module->path};
+	struct code code = {0};
+
+	if (module->is_lost)
+		return code;
+	ssize_t got = reader_bytes(modules->reader, &file, place->file_offset, &code.bytes, sizeof(code.bytes));
+
+	/* A file at which a reader was lost is asked nothing more. */
+	module->is_lost = got < 0 && reader_lost((int)got);
+	code.is_known = got == (ssize_t)sizeof(code.bytes);
+	return code;
+}
+
 /* The eight bytes before a place in code, as the file has them, asked of the reader once. */
 static int read_code(struct second_chance *chance, const struct mapping *mapping, uint64_t address, void *ret)
 {
 	struct code_place place = {.module = mapping->module,
 				   .file_offset = mapping->file_offset + (address - mapping->start)};
-	bool added;
+	uint32_t id;
 
-	if (mapping->module == NO_MODULE || chance->code.nr >= CODE_MAX)
+	if (mapping->module == NO_MODULE)
 		return -1;
-	uint32_t id = table_intern(&chance->code_ids, &place, (uint32_t)chance->code.nr, &added);
-
-	if (added) {
-		const struct modules *modules = chance->config.modules;
-		const struct module *module = &modules->list.data[mapping->module];
-		struct reader_file file = {.fd = module->fd, .path = module->path};
-		struct code *code = vector_push(&chance->code);
-
-		code->is_known =
-			!module->is_lost && reader_bytes(modules->reader, &file, place.file_offset, &code->bytes,
-							 sizeof(code->bytes)) == (ssize_t)sizeof(code->bytes);
+	if (!table_get(&chance->code_ids, &place, &id)) {
+		if (chance->code.nr >= CODE_MAX)
+			return -1;
+		id = (uint32_t)chance->code.nr;
+		table_put(&chance->code_ids, &place, id);
+		*vector_push(&chance->code) = ask_code(chance->config.modules, &place);
 	}
 	memcpy(ret, &chance->code.data[id].bytes, sizeof(uint64_t));
 	return chance->code.data[id].is_known ? 0 : -1;
@@ -229,12 +240,18 @@ static bool may_go_on(enum stop stop, uint64_t age_ns)
 	}
 }
 
+static size_t waiting_size(const struct waiting *sample)
+{
+	return sizeof(*sample) + sample->record.stack_bytes;
+}
+
 static void forget(struct second_chance *chance, struct waiting *sample)
 {
-	explicit_bzero(sample->stack, sample->record.stack_bytes);
-	explicit_bzero(sample->record.regs, sizeof(sample->record.regs));
-	munmap(sample->stack, sample->record.stack_bytes);
+	size_t size = waiting_size(sample);
+
 	chance->waiting_bytes -= sample->record.stack_bytes;
+	explicit_bzero(sample, size);
+	munmap(sample, size);
 }
 
 void second_chance_settle(struct second_chance *chance, const struct process *process, uint64_t time_ns)
@@ -242,10 +259,10 @@ void second_chance_settle(struct second_chance *chance, const struct process *pr
 	size_t left = 0;
 
 	for (size_t i = 0; i < chance->list.nr; i++) {
-		struct waiting *sample = &chance->list.data[i];
+		struct waiting *sample = chance->list.data[i];
 
 		if (sample->record.count.process != process->slot || sample->record.time_ns >= time_ns) {
-			chance->list.data[left++] = *sample;
+			chance->list.data[left++] = sample;
 			continue;
 		}
 		walk_sample(chance, process, sample);
@@ -257,22 +274,21 @@ void second_chance_settle(struct second_chance *chance, const struct process *pr
 
 void second_chance_walk(struct second_chance *chance, uint64_t known_ns, bool is_last)
 {
-	bool hurry = chance->waiting_bytes > WAITING_BYTES_MAX;
 	size_t left = 0;
 
 	for (size_t i = 0; i < chance->list.nr; i++) {
-		struct waiting *sample = &chance->list.data[i];
+		struct waiting *sample = chance->list.data[i];
 
 		/* What was mapped right before it isn't known yet. */
 		if (!is_last && sample->record.time_ns > known_ns) {
-			chance->list.data[left++] = *sample;
+			chance->list.data[left++] = sample;
 			continue;
 		}
 		walk_sample(chance, processes_find_slot(chance->config.processes, sample->record.count.process),
 			    sample);
 		if (!is_last && may_go_on(chance->walk.stop, known_ns - sample->record.time_ns)) {
-			if (!hurry) {
-				chance->list.data[left++] = *sample;
+			if (chance->waiting_bytes <= WAITING_BYTES_MAX) {
+				chance->list.data[left++] = sample;
 				continue;
 			}
 			chance->stats.nr_hurried++;
@@ -295,15 +311,17 @@ void second_chance_add(struct second_chance *chance, const void *record, size_t 
 		chance->stats.nr_broken++;
 		return;
 	}
-	void *stack = mmap(NULL, snapshot->stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t size = sizeof(struct waiting) + snapshot->stack_bytes;
+	struct waiting *sample = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (stack == MAP_FAILED) {
+	if (sample == MAP_FAILED) {
 		chance->stats.nr_broken++;
 		return;
 	}
-	madvise(stack, snapshot->stack_bytes, MADV_DONTDUMP);
-	memcpy(stack, snapshot + 1, snapshot->stack_bytes);
-	*vector_push(&chance->list) = (struct waiting){.record = *snapshot, .stack = stack};
+	madvise(sample, size, MADV_DONTDUMP);
+	sample->record = *snapshot;
+	memcpy(sample->stack, snapshot + 1, snapshot->stack_bytes);
+	*vector_push(&chance->list) = sample;
 	chance->waiting_bytes += snapshot->stack_bytes;
 }
 
@@ -321,7 +339,7 @@ void second_chance_destroy(struct second_chance *chance)
 	if (!chance)
 		return;
 	for (size_t i = 0; i < chance->list.nr; i++)
-		forget(chance, &chance->list.data[i]);
+		forget(chance, chance->list.data[i]);
 	vector_free(&chance->list);
 	vector_free(&chance->code);
 	table_deinit(&chance->code_ids);

@@ -26,7 +26,7 @@ struct second_chance;
 struct second_chance_config {
 	/* Borrowed. The modules' reader is asked for code. */
 	const struct processes *processes;
-	const struct modules *modules;
+	struct modules *modules;
 	const struct programs *programs;
 	struct store *store;
 	uint32_t max_frames;     /* as in programs_config */

@@ -297,14 +297,14 @@ static int set_up(struct session *session, struct problem *problem)
 	processes_init(&session->processes, &session->modules, session->tables);
 	if (got != sizeof(seed))
 		return problem_set(problem, -EIO, "cannot get random numbers (%s)", strerror(errno));
+	/* Copies of stacks pass through the ring as well, which no core dump may hold either. */
+	if (session->config.snapshot_bytes || session->config.capture_path)
+		prctl(PR_SET_DUMPABLE, 0);
 	struct programs_config config = programs_config_of(session, &seed);
 	int error = load_and_prepare(session, &config, problem);
 
 	if (error)
 		return error;
-	/* Copies of stacks pass through the ring as well, which no core dump may hold either. */
-	if (session->config.snapshot_bytes || session->config.capture_path)
-		prctl(PR_SET_DUMPABLE, 0);
 	if (session->config.snapshot_bytes)
 		session->second_chance = second_chance_create(&(struct second_chance_config){
 			.processes = &session->processes,

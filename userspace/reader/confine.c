@@ -51,12 +51,11 @@ enum { DESCRIPTORS_MAX = 64 };
 
 /* Needed as they are: reading descriptors, answering, memory, and ending. */
 static const int allowed[] = {
-	SYS_read,          SYS_pread64,      SYS_recvmsg,        SYS_recvfrom,    SYS_write,       SYS_sendmsg,
-	SYS_sendto,        SYS_poll,         SYS_close,          SYS_fstat,       SYS_newfstatat,  SYS_lseek,
-	SYS_fcntl,         SYS_brk,          SYS_munmap,         SYS_mremap,      SYS_madvise,     SYS_futex,
-	SYS_clock_gettime, SYS_getrandom,    SYS_getpid,         SYS_gettid,      SYS_exit,        SYS_exit_group,
-	SYS_rt_sigreturn,  SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_sigaltstack, SYS_sched_yield, SYS_restart_syscall,
-	SYS_wait4,
+	SYS_read,         SYS_pread64,        SYS_recvmsg,     SYS_recvfrom,    SYS_write,           SYS_sendmsg,
+	SYS_sendto,       SYS_poll,           SYS_close,       SYS_fstat,       SYS_newfstatat,      SYS_lseek,
+	SYS_brk,          SYS_munmap,         SYS_mremap,      SYS_madvise,     SYS_futex,           SYS_clock_gettime,
+	SYS_getrandom,    SYS_getpid,         SYS_gettid,      SYS_exit,        SYS_exit_group,      SYS_rt_sigreturn,
+	SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_sigaltstack, SYS_sched_yield, SYS_restart_syscall, SYS_wait4,
 };
 
 #define LOAD(field)              BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
@@ -93,6 +92,14 @@ static int filter_calls(void)
 		SKIP_UNLESS(SYS_mprotect, 4),
 		LOAD_ARGUMENT(2),
 		SKIP_UNLESS_BIT(PROT_EXEC, 1),
+		REFUSE,
+		ALLOW,
+		/* What is asked of a descriptor; others of these calls have its owner signalled. */
+		SKIP_UNLESS(SYS_fcntl, 6),
+		LOAD_ARGUMENT(1),
+		SKIP_IF(F_GETFL, 3),
+		SKIP_IF(F_GETFD, 2),
+		SKIP_IF(F_DUPFD_CLOEXEC, 1),
 		REFUSE,
 		ALLOW,
 		/* abort() signals its own process. */
