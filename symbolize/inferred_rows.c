@@ -30,8 +30,9 @@
 #include "stack_effect.h"
 
 enum {
-	SWEEPS_MAX = 8, /* of a gap, on average over its bytes */
-	PASSES_MAX = 3, /* over a gap */
+	SWEEPS_MAX = 8,             /* of a gap, on average over its bytes */
+	PASSES_MAX = 3,             /* over a gap */
+	SWEPT_BYTES_MAX = 40 << 20, /* of a file: about a second, where compilers' code says nothing of its frames */
 	FUNCTION_ALIGNMENT = 16,
 	TARGETS_MAX = 1 << 17, /* jump targets of a piece of code whose states are kept, 32 MiB; more are unknown */
 };
@@ -90,7 +91,8 @@ struct sweep {
 	bool is_waiting; /* some target of jumps was not reached by any, in this sweep */
 	bool is_settled; /* nor will it be */
 
-	uint64_t bytes_left; /* that may be looked at in this gap before its next sweep is its last */
+	uint64_t bytes_swept; /* in this file */
+	uint64_t bytes_left;  /* that may be looked at in this gap before its next sweep is its last */
 };
 
 /* The last assumption is the first to fall. */
@@ -497,6 +499,7 @@ static uint32_t sweep_stretch(struct sweep *sweep, uint32_t start, uint32_t end)
 			at += sweep_instruction(sweep, at);
 		bool is_stable = !sweep->changed && !sweep->refuted && !(sweep->confirmed && sweep->undecided);
 
+		sweep->bytes_swept += at - start;
 		sweep->bytes_left -= at - start < sweep->bytes_left ? at - start : sweep->bytes_left;
 		if (!sweep->bytes_left || (is_stable && (sweep->is_settled || !sweep->is_waiting)))
 			break;
@@ -521,6 +524,8 @@ static void sweep_gap(struct sweep *sweep, const struct code_gap *gap)
 	memset(sweep->index, 0, gap->size * sizeof(sweep->index[0]));
 	sweep->targets.nr = 0;
 	sweep->bytes_left = SWEEPS_MAX * (uint64_t)gap->size;
+	if (sweep->bytes_left > SWEPT_BYTES_MAX - sweep->bytes_swept)
+		sweep->bytes_left = SWEPT_BYTES_MAX - sweep->bytes_swept;
 	for (int pass = 0; pass < PASSES_MAX; pass++) {
 		sweep->now = (struct position){.after_end = !gap->is_continued};
 		pending_rows_cut(&sweep->rows, sweep->rules, 0);
@@ -538,10 +543,14 @@ static void sweep_gaps(struct sweep *sweep, struct row_ranges *ranges, struct ru
 	struct code_gaps *gaps = sweep->gaps;
 
 	for (size_t i = 0; i < gaps->list.nr; i++) {
+		if (sweep->bytes_swept >= SWEPT_BYTES_MAX) {
+			ret->bytes_skipped += gaps->list.data[i].size;
+			continue;
+		}
 		sweep_gap(sweep, &gaps->list.data[i]);
 		ret->bytes += pending_rows_finish(&sweep->rows, sweep->gap, sweep->marks, ranges, rows);
 	}
-	ret->bytes_unknown = gaps->size - ret->bytes;
+	ret->bytes_unknown = gaps->size + gaps->bytes_skipped - ret->bytes_skipped - ret->bytes;
 }
 
 int inferred_rows_add(const struct object *object, uint64_t origin_addr, struct unwind_rules *rules,
