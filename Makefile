@@ -53,6 +53,10 @@ endif
 ifneq ($(shell echo 'int main(void){return !cplus_demangle("",0);}' | $(CC) -include libiberty/demangle.h -x c - -liberty -o /dev/null 2>/dev/null && echo yes),yes)
 $(call missing,libiberty,libiberty-dev,binutils-devel)
 endif
+# Nor has Zydis, in Debian. Version 4 split the decoding of operands off.
+ifneq ($(shell echo 'int main(void){return ZydisDecoderDecodeOperands(0,0,0,0,0)==0;}' | $(CC) -include Zydis/Zydis.h -x c - -lZydis -o /dev/null 2>/dev/null && echo yes),yes)
+$(call missing,Zydis 4,libzydis-dev,zydis-devel)
+endif
 endif
 
 # --- flags ----------------------------------------------------------------------------------------------------------
@@ -63,7 +67,7 @@ SANITIZERS := $(if $(SAN),-fsanitize=address -fsanitize=undefined -fno-sanitize-
 CFLAGS ?= -O2 -g
 BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DEBPROF_VERSION='"$(VERSION)"' -fno-omit-frame-pointer \
 	$(WARNINGS) $(SANITIZERS) $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
-LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null) -liberty -lpthread
+LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null) -liberty -lZydis -lpthread
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -D__TARGET_ARCH_x86 -Wall -Wextra -Wno-unused-parameter -Werror -iquote bpf \
 	$(patsubst %,-idirafter %,$(shell $(CLANG) -print-file-name=include 2>/dev/null) \
 	/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null) /usr/include)

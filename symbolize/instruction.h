@@ -3,9 +3,13 @@
  * instruction.h - one x86-64 instruction: how long it is and what it does to the general registers, as far as whoever
  * follows the stack pointer asks.
  *
- * Lengths are right for everything that the processors of today execute in 64-bit mode, the vector extensions included,
- * without a list of their instructions: VEX, EVEX and XOP encodings have one form. Of the effects only those are told
- * apart that move stack addresses about; everything else is a set of registers whose values are lost.
+ * Of the effects only those are told apart that move stack addresses about; everything else is a set of registers whose
+ * values are lost.
+ *
+ * What is no instruction to a processor of today isn't one here, which also tells data from code. Nor is what the decoder
+ * library doesn't know: Zydis 4.0 has AVX-512 up to FP16 and AMX, XOP and 3DNow!, but neither AVX-IFMA and AVX-VNNI-INT8,
+ * CMPccXADD, SHA512, AVX10 nor APX. Whoever sweeps over code knows nothing from there to the next place where it knows
+ * the state: a function's start or the target of a jump. A newer library needs no change here.
  */
 #ifndef EBPROF_SYMBOLIZE_INSTRUCTION_H
 #define EBPROF_SYMBOLIZE_INSTRUCTION_H

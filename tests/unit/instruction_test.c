@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -64,7 +66,12 @@ static void test_pushes_and_pops(void **state)
 		 BYTES("\xc8\x23\x01\x00"),
 		 {.kind = INSTRUCTION_ENTER, .reg = NO, .base = NO, .offset = 0x123}},
 		{"leave", BYTES("\xc9"), {.kind = INSTRUCTION_LEAVE, .reg = NO, .base = NO}},
-		{"push ax", BYTES("\x66\x50"), {.reg = DWARF_RAX, .base = NO, .lost = LOST(RSP)}},
+		{"push ax", BYTES("\x66\x50"), {.reg = NO, .base = NO, .lost = LOST(RSP)}},
+		{"pop bx", BYTES("\x66\x5b"), {.reg = NO, .base = NO, .lost = LOST(RSP) | LOST(RBX)}},
+		{"push fs", BYTES("\x0f\xa0"), {.kind = INSTRUCTION_PUSH, .reg = NO, .base = NO}},
+		{"pop rsp", BYTES("\x5c"), {.kind = INSTRUCTION_POP, .reg = DWARF_RSP, .base = NO}},
+		{"enter 16, 1", BYTES("\xc8\x10\x00\x01"), {.reg = NO, .base = NO, .lost = LOST(RSP) | LOST(RBP)}},
+		{"leave of 16 bits", BYTES("\x66\xc9"), {.reg = NO, .base = NO, .lost = LOST(RSP) | LOST(RBP)}},
 	};
 
 	check(examples, ARRAY_SIZE(examples));
@@ -110,6 +117,27 @@ static void test_stack_addresses(void **state)
 		{"mov rsp, [rsp+0x70]",
 		 BYTES("\x48\x8b\x64\x24\x70"),
 		 {.kind = INSTRUCTION_LOAD, .reg = DWARF_RSP, .base = DWARF_RSP, .offset = 0x70}},
+		{"add rax, 0x200 (rax alone has this form)",
+		 BYTES("\x48\x05\x00\x02\x00\x00"),
+		 {.kind = INSTRUCTION_ADDRESS, .reg = DWARF_RAX, .base = DWARF_RAX, .offset = 0x200}},
+		{"dec rbp",
+		 BYTES("\x48\xff\xcd"),
+		 {.kind = INSTRUCTION_ADDRESS, .reg = DWARF_RBP, .base = DWARF_RBP, .offset = -1}},
+		{"add rsp, rax", BYTES("\x48\x01\xc4"), {.reg = NO, .base = NO, .lost = LOST(RSP)}},
+		{"sub rsp, [rax]", BYTES("\x48\x2b\x20"), {.reg = NO, .base = NO, .lost = LOST(RSP)}},
+		{"and rsp, 32: positive", BYTES("\x48\x83\xe4\x20"), {.reg = NO, .base = NO, .lost = LOST(RSP)}},
+		{"mov qword [rsp], 1",
+		 BYTES("\x48\xc7\x04\x24\x01\x00\x00\x00"),
+		 {.kind = INSTRUCTION_STORE, .reg = NO, .base = DWARF_RSP}},
+		{"mov dword [rsp], 1", BYTES("\xc7\x04\x24\x01\x00\x00\x00"), {.reg = NO, .base = NO}},
+		{"lea esp, [rsp+8]",
+		 BYTES("\x8d\x64\x24\x08"),
+		 {.reg = NO, .base = NO, .lost = LOST(RSP), .offset = 8}},
+		{"lea rax, [esp+8]",
+		 BYTES("\x67\x48\x8d\x44\x24\x08"),
+		 {.reg = NO, .base = NO, .lost = LOST(RAX), .offset = 8}},
+		{"mov rax, cr0", BYTES("\x0f\x20\xc0"), {.reg = NO, .base = NO, .lost = LOST(RAX)}},
+		{"xchg esp, eax", BYTES("\x94"), {.reg = NO, .base = NO, .lost = LOST(RSP) | LOST(RAX)}},
 		{"mov rsp, fs:[rax]", BYTES("\x64\x48\x8b\x20"), {.reg = NO, .base = NO, .lost = LOST(RSP)}},
 		{"xchg rsp, rax",
 		 BYTES("\x48\x94"),
@@ -151,6 +179,26 @@ static void test_transfers(void **state)
 		{"ret", BYTES("\xc3"), {.kind = INSTRUCTION_RETURN, .reg = NO, .base = NO}},
 		{"rep ret", BYTES("\xf3\xc3"), {.kind = INSTRUCTION_RETURN, .reg = NO, .base = NO}},
 		{"ret 16", BYTES("\xc2\x10\x00"), {.kind = INSTRUCTION_RETURN, .reg = NO, .base = NO}},
+		{"retf", BYTES("\xcb"), {.kind = INSTRUCTION_RETURN, .reg = NO, .base = NO}},
+		{"iretq", BYTES("\x48\xcf"), {.kind = INSTRUCTION_RETURN, .reg = NO, .base = NO}},
+		{"bnd ret", BYTES("\xf2\xc3"), {.kind = INSTRUCTION_RETURN, .reg = NO, .base = NO}},
+		{"bnd call",
+		 BYTES("\xf2\xe8\x00\x00\x00\x00"),
+		 {.kind = INSTRUCTION_CALL, .reg = NO, .base = NO, .lost = LOST_BY_CALL, .target = ADDR + 6}},
+		{"call with the prefixes of __tls_get_addr's",
+		 BYTES("\x66\x66\x48\xe8\x00\x00\x00\x00"),
+		 {.kind = INSTRUCTION_CALL, .reg = NO, .base = NO, .lost = LOST_BY_CALL, .target = ADDR + 8}},
+		{"call far [rax]", BYTES("\xff\x18"), {.reg = NO, .base = NO, .lost = LOST(RSP)}},
+		{"jmp far [rax]", BYTES("\xff\x28"), {.kind = INSTRUCTION_JUMP, .reg = NO, .base = NO}},
+		{"jrcxz", BYTES("\xe3\xfe"), {.kind = INSTRUCTION_BRANCH, .reg = NO, .base = NO, .target = ADDR}},
+		{"xbegin",
+		 BYTES("\xc7\xf8\x10\x00\x00\x00"),
+		 {.kind = INSTRUCTION_BRANCH, .reg = NO, .base = NO, .lost = LOST(RAX), .target = ADDR + 0x16}},
+		{"xend", BYTES("\x0f\x01\xd5"), {.reg = NO, .base = NO}},
+		{"syscall", BYTES("\x0f\x05"), {.reg = NO, .base = NO, .lost = LOST(RAX) | LOST(RCX) | LOST(R11)}},
+		{"int 0x80", BYTES("\xcd\x80"), {.reg = NO, .base = NO, .lost = LOST(RAX)}},
+		{"hlt", BYTES("\xf4"), {.kind = INSTRUCTION_END, .reg = NO, .base = NO}},
+		{"ud1 eax, eax", BYTES("\x0f\xb9\xc0"), {.kind = INSTRUCTION_END, .reg = NO, .base = NO}},
 		{"ud2", BYTES("\x0f\x0b"), {.kind = INSTRUCTION_END, .reg = NO, .base = NO}},
 	};
 
@@ -167,7 +215,10 @@ static void test_padding(void **state)
 		 {.kind = INSTRUCTION_FILLER, .reg = NO, .base = NO}},
 		{"int3", BYTES("\xcc"), {.kind = INSTRUCTION_FILLER, .reg = NO, .base = NO}},
 		{"xchg r8, rax", BYTES("\x49\x90"), {.kind = INSTRUCTION_EXCHANGE, .reg = DWARF_RAX, .base = DWARF_R8}},
-		{"endbr64", BYTES("\xf3\x0f\x1e\xfa"), {.reg = NO, .base = NO, .lost = LOST(RDX)}},
+		{"endbr64", BYTES("\xf3\x0f\x1e\xfa"), {.reg = NO, .base = NO}},
+		{"pause: a loop's, no padding", BYTES("\xf3\x90"), {.reg = NO, .base = NO}},
+		{"rdsspq rdx", BYTES("\xf3\x48\x0f\x1e\xca"), {.reg = NO, .base = NO, .lost = LOST(RDX)}},
+		{"nop of 16 bits", BYTES("\x66\x90"), {.kind = INSTRUCTION_FILLER, .reg = NO, .base = NO}},
 	};
 
 	check(examples, ARRAY_SIZE(examples));
@@ -203,6 +254,17 @@ static void test_lost_registers(void **state)
 		{"cpuid",
 		 BYTES("\x0f\xa2"),
 		 {.reg = NO, .base = NO, .lost = LOST(RAX) | LOST(RBX) | LOST(RCX) | LOST(RDX)}},
+		{"idiv bl: all of it in ax", BYTES("\xf6\xfb"), {.reg = NO, .base = NO, .lost = LOST(RAX)}},
+		{"cmpxchg [rsp], rbx", BYTES("\x48\x0f\xb1\x1c\x24"), {.reg = NO, .base = NO, .lost = LOST(RAX)}},
+		{"rdtscp", BYTES("\x0f\x01\xf9"), {.reg = NO, .base = NO, .lost = LOST(RAX) | LOST(RCX) | LOST(RDX)}},
+		{"fnstsw ax", BYTES("\xdf\xe0"), {.reg = NO, .base = NO, .lost = LOST(RAX)}},
+		{"fucomip", BYTES("\xdf\xe9"), {.reg = NO, .base = NO}},
+		{"pcmpistri xmm0, xmm1, 0",
+		 BYTES("\x66\x0f\x3a\x63\xc1\x00"),
+		 {.reg = NO, .base = NO, .lost = LOST(RCX)}},
+		{"bndcl bnd0, [rax]", BYTES("\xf3\x0f\x1a\x00"), {.reg = NO, .base = NO}},
+		{"pfadd mm0, mm1", BYTES("\x0f\x0f\xc1\x9e"), {.reg = NO, .base = NO}},
+		{"stosq: leaves rcx", BYTES("\x48\xab"), {.reg = NO, .base = NO, .lost = LOST(RDI)}},
 		{"rep movsb", BYTES("\xf3\xa4"), {.reg = NO, .base = NO, .lost = LOST(RSI) | LOST(RDI) | LOST(RCX)}},
 	};
 
@@ -220,6 +282,14 @@ static void test_vector_encodings(void **state)
 		{"vpmovmskb ebx, ymm4", BYTES("\xc5\xfd\xd7\xdc"), {.reg = NO, .base = NO, .lost = LOST(RBX)}},
 		{"shlx rbp, rax, rcx", BYTES("\xc4\xe2\xf1\xf7\xe8"), {.reg = NO, .base = NO, .lost = LOST(RBP)}},
 		{"blsr rbp, rax", BYTES("\xc4\xe2\xd0\xf3\xc8"), {.reg = NO, .base = NO, .lost = LOST(RBP)}},
+		{"mulx rbx, rbp, rax",
+		 BYTES("\xc4\xe2\xd3\xf6\xd8"),
+		 {.reg = NO, .base = NO, .lost = LOST(RBX) | LOST(RBP)}},
+		{"vpcomb xmm0, xmm1, xmm2, 0 (XOP)", BYTES("\x8f\xe8\x70\xcc\xc2\x00"), {.reg = NO, .base = NO}},
+		{"blcfill rbp, rax (XOP)", BYTES("\x8f\xe9\xd0\x01\xc8"), {.reg = NO, .base = NO, .lost = LOST(RBP)}},
+		{"kmovq rbx, k1", BYTES("\xc4\xe1\xfb\x93\xd9"), {.reg = NO, .base = NO, .lost = LOST(RBX)}},
+		{"vaddph zmm4, zmm5, zmm6", BYTES("\x62\xf5\x54\x48\x58\xe6"), {.reg = NO, .base = NO}},
+		{"tdpbssd tmm0, tmm1, tmm2", BYTES("\xc4\xe2\x6b\x5e\xc1"), {.reg = NO, .base = NO}},
 		{"vpdpbusd zmm4, zmm5, [rsp+0x40]",
 		 BYTES("\x62\xf2\x55\x48\x50\x64\x24\x01"),
 		 {.reg = NO, .base = NO, .offset = 1}},
@@ -249,7 +319,68 @@ static void test_no_instructions(void **state)
 	check_none("push es", BYTES("\x06\x90"));
 	check_none("far call", BYTES("\x9a\x00\x00\x00\x00\x00\x00"));
 	check_none("more than 15 bytes", BYTES("\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x90"));
+	check_none("lock of a register", BYTES("\xf0\x48\x01\xc0"));
+	check_none("lea of a register", BYTES("\x48\x8d\xc0"));
+	check_none("Knights Corner's jkzd", BYTES("\xc5\xf8\x84\x00\x00\x00\x00"));
 	check_none("EVEX with its fixed bit 0", BYTES("\x62\xf1\x79\x08\x6f\xc0"));
+}
+
+static bool is_same(const struct instruction *a, const struct instruction *b)
+{
+	return a->length == b->length && a->kind == b->kind && a->reg == b->reg && a->base == b->base &&
+	       a->lost == b->lost && a->offset == b->offset && a->target == b->target;
+}
+
+static bool is_register(uint8_t reg)
+{
+	return reg <= DWARF_R15 || reg == NO_REGISTER;
+}
+
+/* The bytes end where the page ends, and reading on is fatal. */
+static void check_bytes(const uint8_t *code, size_t size)
+{
+	struct instruction whole, cut;
+
+	if (!instruction_decode(code, size, ADDR, &whole))
+		return;
+	assert_in_range(whole.length, 1, size < INSTRUCTION_MAX_BYTES ? size : INSTRUCTION_MAX_BYTES);
+	assert_in_range(whole.kind, INSTRUCTION_OTHER, INSTRUCTION_END);
+	assert_true(is_register(whole.reg) && is_register(whole.base));
+	/* Bytes behind it make no difference, and none of its own is too many. */
+	assert_true(instruction_decode(code, whole.length, ADDR, &cut));
+	assert_true(is_same(&whole, &cut));
+	assert_false(instruction_decode(code, whole.length - 1u, ADDR, &cut));
+}
+
+static uint32_t next_random(uint64_t *state)
+{
+	*state = *state * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(*state >> 33);
+}
+
+static void test_random_bytes(void **state)
+{
+	(void)state;
+	/* What the rarer encodings begin with. */
+	static const uint8_t starts[] = {0x0f, 0x62, 0xc4, 0xc5, 0x8f, 0x66, 0xf2, 0xf3, 0x48, 0x4f, 0xf0, 0xff};
+	enum { NR = 2000000, SIZE_MAX_BYTES = 20 };
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	uint8_t *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t random = 1;
+
+	assert_true(pages != MAP_FAILED);
+	assert_int_equal(mprotect(pages + page, page, PROT_NONE), 0);
+	for (uint32_t i = 0; i < NR; i++) {
+		size_t size = next_random(&random) % (SIZE_MAX_BYTES + 1);
+		uint8_t *code = pages + page - size;
+
+		for (size_t at = 0; at < size; at++)
+			code[at] = (uint8_t)next_random(&random);
+		for (size_t at = 0; at < size && at < i % 4; at++)
+			code[at] = starts[next_random(&random) % ARRAY_SIZE(starts)];
+		check_bytes(code, size);
+	}
+	assert_int_equal(munmap(pages, 2 * page), 0);
 }
 
 int main(void)
@@ -258,7 +389,7 @@ int main(void)
 		cmocka_unit_test(test_pushes_and_pops), cmocka_unit_test(test_stack_addresses),
 		cmocka_unit_test(test_transfers),       cmocka_unit_test(test_padding),
 		cmocka_unit_test(test_lost_registers),  cmocka_unit_test(test_vector_encodings),
-		cmocka_unit_test(test_no_instructions),
+		cmocka_unit_test(test_no_instructions), cmocka_unit_test(test_random_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

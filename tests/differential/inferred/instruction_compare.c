@@ -6,7 +6,8 @@
  *
  * Each line that objdump understood is decoded from the bytes that it shows, with other bytes behind them so that a
  * decoder which reads on is caught. Also compared: whether it is a call, jump or return, and the target of a direct
- * one. Prefixes alone, which objdump shows as a line of their own, are left out.
+ * one. Prefixes alone, which objdump shows as a line of their own, are left out. In tables of numbers amidst code
+ * objdump also names what every processor refuses: those needn't be decoded.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -90,6 +91,30 @@ static bool starts_with_any(const char *text, const char *const *words, size_t n
 	return false;
 }
 
+/* Whether the last operand, which is the one that is written, is a register. */
+static bool writes_register(const char *operands)
+{
+	const char *comma = memrchr(operands, ',', strcspn(operands, "#\n"));
+	const char *last = comma ? comma + 1 : operands + strspn(operands, " ");
+
+	return *last == '%' && !strchr(last, ':');
+}
+
+/* lock of what can't be locked, segment registers that are none or can't be loaded, REX before VEX, and a 287's. */
+static bool is_refused(const struct line *line)
+{
+	static const char *const lockable[] = {"add", "adc", "and", "bt",  "cmpxchg", "dec",  "inc", "neg",
+					       "not", "or",  "sbb", "sub", "xor",     "xadd", "xchg"};
+	const char *mnemonic = find_mnemonic(line);
+	bool is_locked = strncmp(line->text, "lock ", 5) == 0 || strstr(line->text, " lock ");
+
+	if (is_locked && (!starts_with_any(mnemonic, lockable, sizeof(lockable) / sizeof(lockable[0])) ||
+			  writes_register(mnemonic + strcspn(mnemonic, " \n"))))
+		return true;
+	return strstr(line->text, "%?") || strstr(line->text, ",%cs") || strncmp(mnemonic, "frstpm", 6) == 0 ||
+	       (strncmp(line->text, "rex", 3) == 0 && mnemonic[0] == 'v');
+}
+
 static bool is_kind_right(const struct line *line, const struct instruction *instruction)
 {
 	const char *mnemonic = find_mnemonic(line);
@@ -123,8 +148,10 @@ int main(int argc, char **argv)
 			continue;
 		memset(line.bytes + line.size, 0x24, sizeof(line.bytes) - line.size);
 		nr++;
-		if (instruction_decode(line.bytes, sizeof(line.bytes), line.addr, &instruction) &&
-		    instruction.length == line.size && is_kind_right(&line, &instruction))
+		instruction = (struct instruction){.length = 0};
+		if (instruction_decode(line.bytes, sizeof(line.bytes), line.addr, &instruction)
+			    ? instruction.length == line.size && is_kind_right(&line, &instruction)
+			    : is_refused(&line))
 			continue;
 		if (different++ < SHOWN_MAX)
 			printf("%#" PRIx64 ": %u bytes, kind %u, target %#" PRIx64 "; objdump: %zu bytes, %s",
