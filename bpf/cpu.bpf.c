@@ -225,20 +225,47 @@ static __always_inline bool report_no_mapping(struct scratch *s, __u64 now)
 	return true;
 }
 
-/* The place of code that the process's run lacks as yet. */
-static __always_inline void load_fresh(struct walk *w, const struct process_entry *entry)
+/* The place of code that the process's run lacks as yet; NULL = it lacks none. */
+static __always_inline struct fresh_code *find_fresh(const struct process_entry *entry)
 {
 	__u32 place = entry->slot % FRESH_CODES;
 
-	w->fresh_start = w->fresh_end = 0;
 	if (entry->known_ns >= *(volatile __u64 *)&ebprof_fresh_ns)
-		return;
-	const struct fresh_code *fresh = bpf_map_lookup_elem(&ebprof_fresh, &place);
+		return 0;
+	struct fresh_code *fresh = bpf_map_lookup_elem(&ebprof_fresh, &place);
 
-	if (fresh && fresh->slot == entry->slot && fresh->time_ns > entry->known_ns) {
-		w->fresh_start = fresh->start;
-		w->fresh_end = fresh->end;
-	}
+	return fresh && fresh->slot == entry->slot && fresh->time_ns > entry->known_ns ? fresh : 0;
+}
+
+static __always_inline void load_fresh(struct walk *w, const struct process_entry *entry)
+{
+	const struct fresh_code *fresh = find_fresh(entry);
+
+	w->fresh_start = fresh ? fresh->start : 0;
+	w->fresh_end = fresh ? fresh->end : 0;
+}
+
+/*
+ * A stack came by where something changed some time ago. The side band mostly says what, and the loader has to read it;
+ * of a piece that was cut out, moved or given another flag it says nothing, and the loader has to look.
+ */
+static __always_inline void report_fresh(struct scratch *s, __u64 now)
+{
+	struct fresh_code *fresh = find_fresh(&s->entry);
+
+	if (!fresh || fresh->is_told || now - fresh->since_ns < FRESH_WAIT_NS)
+		return;
+	struct record_no_mapping record = {
+		.type = RECORD_NO_MAPPING,
+		.process = s->entry.slot,
+		.time_ns = now,
+		.id = s->id,
+		.generation = s->entry.generation,
+		.fresh_ns = fresh->time_ns,
+	};
+
+	if (ring_send(&record, sizeof(record), BPF_RB_FORCE_WAKEUP) == 0)
+		fresh->is_told = 1;
 }
 
 /* Walks from the first frame to a stop. */
@@ -338,6 +365,8 @@ static __always_inline bool take_user_stack(struct scratch *s, struct task_struc
 	w->is_32bit = regs->cs != USER_CS_64;
 	load_fresh(w, &s->entry);
 	walk_frames(w, s);
+	if (w->is_stale)
+		report_fresh(s, now);
 	if (s->entry.count && (w->is_stale || !entry_unchanged(s)))
 		restart_as_changed(w, pc);
 

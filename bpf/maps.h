@@ -42,10 +42,11 @@ struct fresh_code {
 	__u64 start;
 	__u64 end;
 	__u64 time_ns;
+	__u64 since_ns; /* of the first change that it stands for */
 	__u32 slot;
-	__u32 reserved;
+	__u32 is_told; /* the loader was told that it is in a stack's way */
 };
-enum { FRESH_CODES = 8192 };
+enum { FRESH_CODES = 8192, FRESH_WAIT_NS = 20000000 /* before the loader is told */ };
 struct ebprof_fresh {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, FRESH_CODES);

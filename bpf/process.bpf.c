@@ -43,6 +43,25 @@ int ebprof_tasks(struct bpf_iter__task *ctx)
 	return 0;
 }
 
+/* What the loader doesn't know yet of the parent's mappings, it doesn't know of the child's. */
+static __always_inline void inherit_fresh(const struct process_entry *parent, const struct process_entry *child)
+{
+	__u32 from = parent->slot % FRESH_CODES, to = child->slot % FRESH_CODES;
+	const struct fresh_code *held = bpf_map_lookup_elem(&ebprof_fresh, &from);
+
+	if (!held || held->slot != parent->slot || held->time_ns <= child->known_ns)
+		return;
+	struct fresh_code fresh = {
+		.start = held->start,
+		.end = held->end,
+		.time_ns = held->time_ns,
+		.since_ns = held->since_ns,
+		.slot = child->slot,
+	};
+
+	bpf_map_update_elem(&ebprof_fresh, &to, &fresh, BPF_ANY);
+}
+
 /*
  * Raw tracepoints, not the typed ones: for each typed argument that is used, newer kernels search the whole of their
  * type information by name while loading (some 7 ms each). fork, exec and exit all run in the task that they are about.
@@ -81,8 +100,11 @@ int ebprof_fork(struct bpf_raw_tracepoint_args *ctx)
 
 	if (parent_entry)
 		entry = *parent_entry;
-	if (process_add(&id, &entry, &added) == 0)
+	if (process_add(&id, &entry, &added) == 0) {
+		if (parent_entry)
+			inherit_fresh(parent_entry, &entry);
 		process_announce(child, &id, &entry, &parent_id, ORIGIN_FORK);
+	}
 	return 0;
 }
 
@@ -167,7 +189,7 @@ int ebprof_mapped(struct bpf_raw_tracepoint_args *ctx)
 	__u32 place = entry->slot % FRESH_CODES;
 	struct fresh_code *fresh = bpf_map_lookup_elem(&ebprof_fresh, &place);
 	__u64 start = BPF_CORE_READ(area, vm_start), end = BPF_CORE_READ(area, vm_end);
-	__u64 now = bpf_ktime_get_ns();
+	__u64 now = bpf_ktime_get_ns(), since = now;
 
 	if (!fresh)
 		return 0;
@@ -175,11 +197,14 @@ int ebprof_mapped(struct bpf_raw_tracepoint_args *ctx)
 	if (fresh->slot == entry->slot && fresh->time_ns > entry->known_ns) {
 		start = start < fresh->start ? start : fresh->start;
 		end = end > fresh->end ? end : fresh->end;
+		since = fresh->since_ns;
 	}
 	fresh->start = start;
 	fresh->end = end;
 	fresh->slot = entry->slot;
 	fresh->time_ns = now;
+	fresh->since_ns = since;
+	fresh->is_told = 0;
 	ebprof_fresh_ns = now;
 	return 0;
 }

@@ -306,7 +306,11 @@ struct record_exit {
 	struct process_id id;
 };
 
-/* A user pc met no mapping: the mappings known of this process are stale. At most one per process and generation. */
+/*
+ * The mappings known of this process are stale. Either a user pc met none (once per process and generation), or a stack
+ * comes by where something changed and the walker was not told what (once per change): not every change makes a record
+ * of the side band.
+ */
 struct record_no_mapping {
 	__u32 type;
 	__u32 process;
@@ -315,6 +319,7 @@ struct record_no_mapping {
 	struct process_id id;
 	__u32 generation;
 	__u32 reserved;
+	__u64 fresh_ns; /* of the change; 0 = pc met no mapping */
 };
 
 /* Registers and stack of a sample together with what the walk made of them (--capture-stacks). */

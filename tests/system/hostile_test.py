@@ -70,9 +70,21 @@ def test_mappings_change_under_the_reader():
     assert cut == recording.samples - whole, "what ended early says so"
 
 
-def test_no_wrong_library():
+@pytest.mark.parametrize("snapshot", [16, 0])
+def test_a_piece_of_text_gets_another_flag(snapshot):
+    """No record tells of it, and the code is the same as before: its stacks are soon walked as before."""
+    truth, recording = record_command("hostile", 2, "pieces", options=["--snapshot", snapshot])
+    whole = recording.count(lambda sample: {"host_work", "main"} <= set(names_of(sample)))
+    changed = recording.counters["user_table_changed"]
+    assert changed <= (0 if snapshot else 0.2 * recording.samples)
+    assert_count(whole + changed, truth["host_work"] / 1e9 * RATE, "host_work")
+    assert recording.counters["snapshots"] <= 0.3 * recording.samples
+
+
+@pytest.mark.parametrize("mode", ["churn", "churn-forks"])
+def test_no_wrong_library(mode):
     """Two libraries take turns at one address: what runs there never has the other's name."""
-    _, recording = record_command("hostile", 3, "churn")
+    _, recording = record_command("hostile", 3, mode)
     wrong = recording.count(lambda sample: {"call_first", "second_plugin_work"} <= set(user_names_of(sample)) or
         {"call_second", "first_plugin_work"} <= set(user_names_of(sample)))
     assert wrong <= 0.001 * recording.samples, f"{wrong} of {recording.samples}"

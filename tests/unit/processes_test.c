@@ -439,13 +439,66 @@ static void records_of_before(void **state)
 	struct sideband_record early = mapped_at(1000, PID, 0x1000, "a");
 	struct sideband_record late = mapped_at(1500, PID, 0x5000, "b");
 
-	process->known_ns = 1200;
+	process->known_ns = process->read_ns = 1200;
 	processes_handle_sideband(&world->processes, &early);
 	check_mapped(process, "");
 	assert_int_equal(process->known_ns, 1200);
 	processes_handle_sideband(&world->processes, &late);
 	check_mapped(process, "b");
 	assert_int_equal(process->known_ns, 1500);
+}
+
+/* Another CPU's record may come a round late. */
+static void late_records(void **state)
+{
+	(void)state;
+	meet(PID, 0);
+	struct process *process = image(PID, 0);
+	struct sideband_record first = mapped_at(2000, PID, 0x1000, "a");
+	struct sideband_record late = mapped_at(1900, PID, 0x5000, "b");
+
+	processes_handle_sideband(&world->processes, &first);
+	processes_handle_sideband(&world->processes, &late);
+	check_mapped(process, "a b");
+	assert_int_equal(process->known_ns, 2000);
+}
+
+/* Something changed of which no record told: only when none did, the mappings have to be read again. */
+static void change_without_a_record(void **state)
+{
+	struct record_no_mapping record = {.type = RECORD_NO_MAPPING, .id = image_id(PID, 0), .generation = 1};
+	struct sideband_record mapped = mapped_at(2000, PID, 0x1000, "a");
+
+	(void)state;
+	meet(PID, 0);
+	processes_handle_sideband(&world->processes, &mapped);
+	give_run(image(PID, 0));
+	record.fresh_ns = 1990;
+	processes_handle_no_mapping(&world->processes, &record);
+	assert_false(image(PID, 0)->stale);
+	record.fresh_ns = 2010;
+	processes_handle_no_mapping(&world->processes, &record);
+	assert_true(image(PID, 0)->stale);
+}
+
+/* The child starts with what is known of its parent by now, though the kernel's entry is of before. */
+static void fork_after_a_mapping(void **state)
+{
+	struct sideband_record mapped = mapped_at(2000, PID, 0x1000, "a");
+
+	(void)state;
+	meet(PID, 0);
+	processes_handle_sideband(&world->processes, &mapped);
+	give_run(image(PID, 0));
+	struct process_entry entry = entry_of(image(PID, 0));
+	struct sideband_record again = mapped_at(3000, PID, 0x5000, "b");
+
+	entry.known_ns = 2000;
+	processes_handle_sideband(&world->processes, &again);
+	fork_from(PID, 0, CHILD, entry);
+	check_mapped(image(CHILD, 0), "a b");
+	assert_int_equal(image(CHILD, 0)->known_ns, 3000);
+	assert_true(image(CHILD, 0)->unpublished);
 }
 
 int main(void)
@@ -460,8 +513,15 @@ int main(void)
 		PROCESS_TEST(invisible_processes),
 	};
 	const struct CMUnitTest others[] = {
-		PROCESS_TEST(names),           PROCESS_TEST(lost_records),      PROCESS_TEST(mappings_without_end),
-		PROCESS_TEST(missing_mapping), PROCESS_TEST(replaced_mappings), PROCESS_TEST(records_of_before),
+		PROCESS_TEST(names),
+		PROCESS_TEST(lost_records),
+		PROCESS_TEST(mappings_without_end),
+		PROCESS_TEST(missing_mapping),
+		PROCESS_TEST(replaced_mappings),
+		PROCESS_TEST(records_of_before),
+		PROCESS_TEST(late_records),
+		PROCESS_TEST(change_without_a_record),
+		PROCESS_TEST(fork_after_a_mapping),
 	};
 
 	return cmocka_run_group_tests(images, NULL, NULL) + cmocka_run_group_tests(others, NULL, NULL);

@@ -6,6 +6,8 @@
  *   many-later    the same, but "ready" comes first
  *   descending    as many single pages as the kernel allows, each below the one before, after "ready"
  *   churn         two libraries in turn at much the same addresses, some hundred times a second
+ *   churn-forks   the same, and each time a child that is forked when the library is there runs in it too
+ *   pieces        nothing but host_work, whose page gets a flag of its own after a third of the time
  *   files FOLDER  code from files that are afterwards replaced by a FIFO, a folder or a socket, deleted, cut, or that
  *                 were empty or no files in the first place
  *   library PATH  code at 0x1000 of a library that no dynamic linker has looked at
@@ -20,6 +22,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "work.h"
@@ -108,10 +111,13 @@ static void run_many(uint64_t limit_ns, uint64_t (*map)(void), int ready_first)
 
 /* ---- churn ---- */
 
+static int churn_forks; /* a child runs in each library as well */
+
 static void run_library(const char *folder, const char *name, work_fn *call, uint64_t *used_ns)
 {
 	char text[4200];
 	void *library;
+	pid_t child = -1;
 
 	snprintf(text, sizeof(text), "%s/lib%s.so", folder, name);
 	library = dlopen(text, RTLD_NOW);
@@ -119,11 +125,19 @@ static void run_library(const char *folder, const char *name, work_fn *call, uin
 		exit(2);
 	snprintf(text, sizeof(text), "%s_work", name);
 	foreign_code = (work_fn *)dlsym(library, text);
+	if (churn_forks)
+		child = fork();
+	if (child == 0) {
+		run_slice(call, 1000000);
+		_exit(0);
+	}
 	*used_ns += run_slice(call, 1000000);
+	if (child > 0)
+		waitpid(child, NULL, 0);
 	dlclose(library);
 }
 
-static void run_churn(uint64_t limit_ns)
+static void run_churn(uint64_t limit_ns, int with_forks)
 {
 	uint64_t host_ns = 0, first_ns = 0, second_ns = 0, rounds = 0;
 	char path[4096];
@@ -134,6 +148,7 @@ static void run_churn(uint64_t limit_ns)
 		exit(2);
 	path[length] = '\0';
 	folder = dirname(path);
+	churn_forks = with_forks;
 	say_ready();
 	while (host_ns < limit_ns / 2) {
 		run_library(folder, "first_plugin", call_first, &first_ns);
@@ -145,6 +160,20 @@ static void run_churn(uint64_t limit_ns)
 	print_line("first", first_ns);
 	print_line("second", second_ns);
 	print_line("rounds", rounds);
+}
+
+/* ---- pieces ---- */
+
+static void run_pieces(uint64_t limit_ns)
+{
+	void *page = (void *)((uintptr_t)host_work & ~(uintptr_t)(PAGE - 1));
+	uint64_t used_ns;
+
+	say_ready();
+	used_ns = run_for(host_work, limit_ns / 3);
+	if (madvise(page, PAGE, MADV_DONTDUMP))
+		exit(2);
+	print_line("host_work", used_ns + run_for(host_work, limit_ns * 2 / 3));
 }
 
 /* ---- files ---- */
@@ -231,8 +260,10 @@ int main(int argc, char **argv)
 		run_many(limit_ns, map_many, mode[4] != '\0');
 	else if (!strcmp(mode, "descending"))
 		run_many(limit_ns, map_descending, 1);
-	else if (!strcmp(mode, "churn"))
-		run_churn(limit_ns);
+	else if (!strcmp(mode, "pieces"))
+		run_pieces(limit_ns);
+	else if (!strncmp(mode, "churn", 5))
+		run_churn(limit_ns, mode[5] != '\0');
 	else if (!strcmp(mode, "files") && argc > 3)
 		run_files(limit_ns, argv[3]);
 	else if (!strcmp(mode, "library") && argc > 3)

@@ -2,7 +2,7 @@
 /*
  * hung.c - executes code of a file whose file system stops answering.
  *
- * hung SECONDS open|read|close: serves a file system of one file by /dev/fuse, maps a page of code of it, and from then
+ * hung SECONDS lookup|open|read|close: serves a file system of one file by /dev/fuse, maps a page of code of it, and from then
  * on leaves every request of that kind (and what would come after it) without an answer. "mounted PATH", "ready", and
  * at the end "spun NANOSECONDS" of CPU time in the code. Needs root.
  */
@@ -110,6 +110,8 @@ static void serve(int device)
 
 static unsigned int opcode_of(const char *name)
 {
+	if (strcmp(name, "lookup") == 0)
+		return FUSE_LOOKUP;
 	return strcmp(name, "open") == 0 ? FUSE_OPEN : strcmp(name, "read") == 0 ? FUSE_READ : FUSE_FLUSH;
 }
 

@@ -219,11 +219,12 @@ static void rescan_image(struct processes *processes, struct process *process)
 	struct identity_check check = {.pid = process->pid, .id = &process->id};
 
 	process->stale = false;
+	process->doubtful = false;
 	process->nr_added = 0;
 	if (process->exited || process->is_kthread || !process->pid)
 		return;
 	processes->nr_rescans++;
-	uint64_t known_ns = time_now_ns(CLOCK_MONOTONIC);
+	uint64_t read_ns = time_now_ns(CLOCK_MONOTONIC);
 	int error = maps_read(processes->proc_folder, (pid_t)process->pid, add_map_line, &rescan, NULL);
 
 	if (!error)
@@ -236,10 +237,11 @@ static void rescan_image(struct processes *processes, struct process *process)
 		return;
 	}
 	/* What it lacked is not there: a new run would only use up slots. */
-	process->known_ns = known_ns;
+	process->known_ns = process->read_ns = read_ns;
 	if (process->run != NO_RUN && mappings_equal(&process->mappings, &fresh)) {
 		mappings_deinit(&fresh);
-		publish_entry(processes, process);
+		if (!process->unpublished)
+			publish_entry(processes, process);
 		return;
 	}
 	mappings_deinit(&process->mappings);
@@ -408,11 +410,18 @@ static void inherit(struct processes *processes, struct process *process, const 
 		process->generation = record->entry.generation;
 		process->known_ns = record->entry.known_ns;
 	}
+	if (parent) {
+		process->doubtful = parent->doubtful;
+		process->known_ns = parent->known_ns;
+		process->read_ns = parent->read_ns;
+	}
 	/* The parent may have mapped something between the kernel's copy and now, or had no table itself. */
 	if (!parent || parent->stale)
 		mark(processes, process, true);
 	if (process->run == NO_RUN || !parent || parent->run != process->run || parent->unpublished)
 		mark(processes, process, false);
+	else if (process->known_ns != record->entry.known_ns)
+		publish_entry(processes, process);
 }
 
 void processes_handle_record(struct processes *processes, const struct record_process *record)
@@ -468,7 +477,12 @@ void processes_handle_no_mapping(struct processes *processes, const struct recor
 {
 	struct process *process = find_image(processes, &record->id);
 
-	if (process && process->generation == record->generation)
+	if (!process)
+		return;
+	if (!record->fresh_ns && process->generation == record->generation)
+		mark(processes, process, true);
+	/* The side band has been heard up to here, and nothing that it said was this change. */
+	if (record->fresh_ns > process->known_ns)
 		mark(processes, process, true);
 }
 
@@ -494,7 +508,7 @@ static void handle_mmap(struct processes *processes, struct pid_state *state, co
 		struct process *process = &processes->list.data[state->image];
 
 		/* What was read from /proc after this is newer. */
-		if (record->time_ns < process->known_ns)
+		if (record->time_ns < process->read_ns)
 			return;
 		/*
 		 * No record tells of a mapping that went. After many that came, the list may be full of what is no
@@ -506,7 +520,8 @@ static void handle_mmap(struct processes *processes, struct pid_state *state, co
 			replaced_text_add(processes->modules, (pid_t)process->pid, mapping, &process->mappings,
 					  &budget);
 		process->compared = COMPARED_MAX - budget;
-		process->known_ns = record->time_ns;
+		if (record->time_ns > process->known_ns)
+			process->known_ns = record->time_ns;
 		mark(processes, process, process->nr_added > ADDED_MAX);
 	}
 }
@@ -546,8 +561,10 @@ void processes_handle_sideband(struct processes *processes, const struct sideban
 
 	if (record->type == SIDEBAND_LOST) {
 		for (size_t i = 0; i < processes->list.nr; i++)
-			if (!processes->list.data[i].exited)
+			if (!processes->list.data[i].exited) {
+				processes->list.data[i].doubtful = true;
 				mark(processes, &processes->list.data[i], true);
+			}
 	} else if (state && record->type == SIDEBAND_MMAP) {
 		handle_mmap(processes, state, record);
 	} else if (state && record->type == SIDEBAND_COMM) {

@@ -30,6 +30,7 @@ struct process {
 	bool is_kthread;
 	bool exited;
 	bool stale;        /* its mappings have to be read again from /proc */
+	bool doubtful;     /* and until then what is held of them may be wrong, rather than just not all */
 	bool unpublished;  /* its mappings differ from what the walker has */
 	bool queued;       /* in processes.dirty */
 	bool refused;      /* there was no room for its mappings; tried again after each rest */
@@ -41,6 +42,7 @@ struct process {
 	uint32_t run; /* NO_RUN = the walker has none */
 	uint32_t generation;
 	uint64_t known_ns; /* CLOCK_MONOTONIC: what was mapped up to then is in mappings */
+	uint64_t read_ns;  /* when they were last read from /proc; 0 = never */
 };
 
 /* What is known of a pid: the image that it is, and what the side band said of the one that it is becoming. */

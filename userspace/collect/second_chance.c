@@ -278,14 +278,15 @@ void second_chance_walk(struct second_chance *chance, uint64_t known_ns, bool is
 
 	for (size_t i = 0; i < chance->list.nr; i++) {
 		struct waiting *sample = chance->list.data[i];
+		const struct process *process =
+			processes_find_slot(chance->config.processes, sample->record.count.process);
 
-		/* What was mapped right before it isn't known yet. */
-		if (!is_last && sample->record.time_ns > known_ns) {
+		/* What was mapped right before it isn't known yet, or records of that were lost. */
+		if (!is_last && (sample->record.time_ns > known_ns || (process && process->doubtful))) {
 			chance->list.data[left++] = sample;
 			continue;
 		}
-		walk_sample(chance, processes_find_slot(chance->config.processes, sample->record.count.process),
-			    sample);
+		walk_sample(chance, process, sample);
 		if (!is_last && may_go_on(chance->walk.stop, known_ns - sample->record.time_ns)) {
 			if (chance->waiting_bytes <= WAITING_BYTES_MAX) {
 				chance->list.data[left++] = sample;

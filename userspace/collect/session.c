@@ -200,10 +200,12 @@ static void round_of_drains(struct session *session)
 	if (left)
 		memmove(session->events.data, session->events.data + session->next_event, left * sizeof(struct event));
 	session->events.nr = left;
-	if (left || processes_publish(&session->processes))
-		session->round_ms = ROUND_FIRST_MS;
+	/* Mappings are those of began_ns now; what is read from /proc is of later, when others may have their places.
+	 */
 	if (session->second_chance)
 		second_chance_walk(session->second_chance, began_ns, false);
+	if (left || processes_publish(&session->processes))
+		session->round_ms = ROUND_FIRST_MS;
 }
 
 static void handle_count(const struct count_key *key, uint64_t count, void *context)
@@ -484,6 +486,8 @@ static void drain_rest(struct session *session)
 	session->next_event = 0;
 	sideband_finish(session->sideband, handle_sideband_record, session);
 	handle_events_until(session, UINT64_MAX);
+	if (session->second_chance)
+		second_chance_walk(session->second_chance, stopped_ns, false);
 	processes_publish(&session->processes);
 	/* Twice: the second switch takes what was counted in the other map before the clocks had stopped. */
 	for (int i = 0; i < 2; i++) {
