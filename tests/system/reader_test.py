@@ -13,8 +13,8 @@ import threading
 
 import pytest
 
-from harness import (RATE, await_recording, await_true, finish_ebprof, names_of, record,
-                     record_command, start_ebprof, started)
+from harness import (RATE, WORKLOADS, await_recording, await_true, finish_ebprof, names_of, record, record_command,
+    start_ebprof, started)
 
 
 def children_of(pid):
@@ -176,25 +176,48 @@ def test_a_stopped_reader_costs_its_file_names(tmp_path):
 # --- what may be mapped ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("request_kind", ["open", "read", "close"])
-def test_a_file_that_never_answers(request_kind):
-    """A file system that stops answering, at any kind of request, costs its own file's names."""
-    with started("hung", 30, request_kind) as target:
+@contextlib.contextmanager
+def hung_folder(request_kind):
+    """A process and the folder of a file system that leaves such requests without an answer."""
+    with started("hung", 60, request_kind) as target:
         mounted = re.search(r"^mounted (\S+)/program$", "".join(target.lines), re.MULTILINE)
         if not mounted:
             pytest.skip("no file system can be mounted by /dev/fuse here")
         try:
-            done = record("-p", target.pid, "-d", 1)
+            yield target, mounted.group(1)
         finally:
             # Its code has no end of its own now: ended, with what it mounted.
             target.stop()
             subprocess.run(["umount", "-l", mounted.group(1)], check=False)
             with contextlib.suppress(OSError):
                 os.rmdir(mounted.group(1))
+
+
+@pytest.mark.parametrize("request_kind", ["open", "read", "close"])
+def test_a_file_that_never_answers(request_kind):
+    """A file system that stops answering, at any kind of request, costs its own file's names."""
+    with hung_folder(request_kind) as (target, folder):
+        done = record("-p", target.pid, "-d", 1)
     assert done.stats["lost"] == 0 and done.samples > 50
     failures = done.stats["failed_files"]
-    assert [failure["file"] for failure in failures] == [f"{mounted.group(1)}/program"], failures
+    assert [failure["file"] for failure in failures] == [f"{folder}/program"], failures
     assert failures[0]["reason"].startswith("took longer than")
     assert done.counters["files_failed"] == 1
     named = {name for sample in done.profile.samples for name in names_of(sample)}
     assert any(name in named for name in ("main", "thread_cpu_ns", "clock_gettime", "__clock_gettime")), named
+
+
+def test_a_library_path_that_never_answers(tmp_path):
+    """A command says that its libraries are there; the dynamic linker finds them elsewhere first, and ebprof starts."""
+    (tmp_path / "user.c").write_text("""
+        void first_plugin_work(unsigned long spins);
+        int main(void) { for (int i = 0; i < 300; i++) first_plugin_work(1000000); return 0; }""")
+    with hung_folder("lookup") as (target, folder):
+        subprocess.run(["gcc", "-o", tmp_path / "user", tmp_path / "user.c", f"-Wl,-rpath,{folder}", f"-L{WORKLOADS}",
+            "-lfirst_plugin"], check=True)
+        paths = f"{WORKLOADS}:/lib/x86_64-linux-gnu"
+        recording = record(command=[str(tmp_path / "user")], environment={"LD_LIBRARY_PATH": paths})
+        assert target.process.poll() is None, "not because it answers again"
+    assert recording.count_of("first_plugin_work") > 0.9 * recording.samples > 50
+    files = {failure["file"] for failure in recording.stats["failed_files"]}
+    assert files and all(file.startswith(folder) for file in files), files

@@ -24,7 +24,7 @@ struct inode_key {
 	uint32_t major, minor;
 };
 
-enum { VDSO_MAX = 64 << 10, PAGE_BYTES = 4096 };
+enum { VDSO_MAX = 64 << 10, PAGE_BYTES = 4096, PATH_BYTES = 4096 };
 
 void modules_init(struct modules *modules, struct reader *reader, uint32_t max)
 {
@@ -271,16 +271,35 @@ uint32_t modules_find(struct modules *modules, const struct module_source *sourc
 	return id;
 }
 
+/* The path of an open file, as the kernel has it: whoever serves its file system isn't asked. */
+static int path_of_handle(int fd, char ret[PATH_BYTES])
+{
+	char link[64];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t length = readlink(link, ret, PATH_BYTES - 1);
+
+	if (length < 0)
+		return -errno;
+	ret[length] = '\0';
+	return 0;
+}
+
 uint32_t modules_add_path(struct modules *modules, const char *path, bool *added)
 {
-	_cleanup_free_ char *full = realpath(path, NULL);
-	int fd = full && modules->list.nr < modules->max ? reader_open(modules->reader, full) : -ENOENT;
+	char full[PATH_BYTES];
 	struct module_source source = {.path = full};
 	struct statx status;
 
 	*added = false;
-	if (fd < 0)
+	if (modules->list.nr >= modules->max)
 		return NO_MODULE;
+	_cleanup_close_ int handle = reader_open(modules->reader, path);
+
+	if (handle < 0 || path_of_handle(handle, full))
+		return NO_MODULE;
+	int fd = steal_fd(handle);
+
 	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &status) == 0) {
 		source.inode = status.stx_ino;
 		source.major = status.stx_dev_major;

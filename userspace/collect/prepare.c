@@ -10,6 +10,8 @@
 
 enum {
 	LIBRARIES_MAX = 512,
+	LOST_MAX = 2,    /* files that nobody answers for, until no more are looked for: each costs a second or two */
+	SCRIPTS_MAX = 5, /* as many as exec follows */
 	PATH_BYTES = 4096,
 };
 
@@ -25,6 +27,11 @@ struct preparation {
 static uint32_t prepare_file(struct preparation *preparation, const char *path)
 {
 	bool added;
+	size_t nr_lost;
+
+	reader_failures(preparation->modules->reader, &nr_lost);
+	if (nr_lost >= LOST_MAX)
+		return NO_MODULE;
 	uint32_t id = modules_add_path(preparation->modules, path, &added);
 
 	if (id != NO_MODULE && added) {
@@ -165,8 +172,10 @@ void prepare_executable(struct modules *modules, struct tables *tables, const ch
 	strings_init(&preparation.names);
 	uint32_t id = prepare_file(&preparation, path);
 
-	if (id != NO_MODULE &&
-	    script_interpreter(modules->reader, module_of(&preparation, id), interpreter, sizeof(interpreter)))
+	for (int i = 0;
+	     i < SCRIPTS_MAX && id != NO_MODULE &&
+	     script_interpreter(modules->reader, module_of(&preparation, id), interpreter, sizeof(interpreter));
+	     i++)
 		id = prepare_file(&preparation, interpreter);
 	if (id != NO_MODULE)
 		prepare_dynamic(&preparation, id);
