@@ -34,7 +34,8 @@ static uint32_t prepare_file(struct preparation *preparation, const char *path)
 		return NO_MODULE;
 	uint32_t id = modules_add_path(preparation->modules, path, &added);
 
-	if (id != NO_MODULE && added) {
+	/* A script has no table, and is not mapped either. */
+	if (id != NO_MODULE && added && preparation->modules->list.data[id].is_elf) {
 		tables_request_module(preparation->tables, preparation->modules, id);
 		*vector_push(&preparation->found) = id;
 	}
