@@ -231,6 +231,7 @@ struct module_table {
 enum module_state {
 	MODULE_PENDING, /* no table yet */
 	MODULE_READY,
+	MODULE_UNFINISHED, /* code without a rule may have one later */
 	MODULE_NO_INFO, /* the file has none: walk by frame pointer */
 };
 

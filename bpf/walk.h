@@ -60,7 +60,8 @@ WALK_INLINE int walk_step(struct walk *w)
 	}
 	__u64 offset = lookup_pc - w->mapping_start + w->mapping_offset;
 	/* A file without a table is code that no rule covers. */
-	__u32 number = w->table.state == MODULE_READY && !w->is_32bit ? walk_find_rule(w, offset) : RULE_NONE;
+	int has_table = (w->table.state == MODULE_READY || w->table.state == MODULE_UNFINISHED) && !w->is_32bit;
+	__u32 number = has_table ? walk_find_rule(w, offset) : RULE_NONE;
 	const struct unwind_rule *rule = walk_get_rule(number);
 	__u32 module = w->module;
 	int step;
@@ -69,7 +70,9 @@ WALK_INLINE int walk_step(struct walk *w)
 	if (number == RULE_SIGNAL)
 		w->frame_flags |= FRAME_EXACT;
 	walk_append_frame(w, offset, w->pc - lookup_pc);
-	if (w->table.state == MODULE_PENDING && !w->is_32bit)
+	int unfinished = w->table.state == MODULE_UNFINISHED && number == RULE_NONE;
+
+	if ((w->table.state == MODULE_PENDING || unfinished) && !w->is_32bit)
 		return walk_stop(w, STOP_no_file_table, module);
 	if (!rule)
 		return walk_stop(w, STOP_unsupported_rule, module);

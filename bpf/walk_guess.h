@@ -99,7 +99,7 @@ WALK_INLINE int walk_without_rule(struct walk *w, __u32 module)
 {
 	__u64 rsp = w->regs[DWARF_RSP];
 	__u64 word = w->is_32bit ? 4 : 8;
-	int has_table = w->table.state == MODULE_READY;
+	int has_table = w->table.state == MODULE_READY || w->table.state == MODULE_UNFINISHED;
 	__u64 pc;
 
 	if ((w->frame_flags & FRAME_EXACT) && !(rsp & (word - 1)) && walk_read_stack(w, rsp, &pc) == 0 && pc &&

@@ -52,7 +52,13 @@ struct object_info {
 struct inferred_stats {
 	uint64_t bytes;         /* of code that has such rows now */
 	uint64_t bytes_unknown; /* that was looked at in vain; constants and padding among it */
-	uint64_t bytes_skipped; /* over the ceiling */
+	uint64_t bytes_skipped; /* over the ceiling, or over that of TABLE_QUICK */
+};
+
+/* How much is done for a file's rows. */
+enum table_effort {
+	TABLE_QUICK, /* instructions are looked at only where these are few: up to some ms */
+	TABLE_WHOLE, /* up to seconds, of libraries full of hand-written code */
 };
 
 /* One immutable table per file. */

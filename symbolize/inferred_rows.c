@@ -34,6 +34,7 @@ enum {
 	PASSES_MAX = 3,             /* over a gap */
 	SWEPT_BYTES_MAX = 40 << 20, /* of a file: about a second, where compilers' code says nothing of its frames */
 	FUNCTION_ALIGNMENT = 16,
+	QUICK_BYTES_MAX = 16 << 10, /* of gaps: takes 1 to 3 ms */
 	TARGETS_MAX = 1 << 17, /* jump targets of a piece of code whose states are kept, 32 MiB; more are unknown */
 };
 
@@ -553,15 +554,19 @@ static void sweep_gaps(struct sweep *sweep, struct row_ranges *ranges, struct ru
 	ret->bytes_unknown = gaps->size + gaps->bytes_skipped - ret->bytes_skipped - ret->bytes;
 }
 
-int inferred_rows_add(const struct object *object, uint64_t origin_addr, struct unwind_rules *rules,
-		      struct row_ranges *ranges, struct rule_rows *rows, struct rule_patches *patches,
-		      struct inferred_stats *ret)
+int inferred_rows_add(const struct object *object, enum table_effort effort, uint64_t origin_addr,
+		      struct unwind_rules *rules, struct row_ranges *ranges, struct rule_rows *rows,
+		      struct rule_patches *patches, struct inferred_stats *ret)
 {
 	_cleanup_(code_gaps_deinit) struct code_gaps gaps = {0};
 	_cleanup_free_ struct sweep *sweep = memory_new(struct sweep);
 	int err = code_gaps_find(object, origin_addr, ranges, &gaps);
 
 	*ret = (struct inferred_stats){0};
+	if (!err && effort == TABLE_QUICK && gaps.size > QUICK_BYTES_MAX) {
+		ret->bytes_skipped = gaps.size + gaps.bytes_skipped;
+		return 0;
+	}
 	if (!err)
 		err = code_starts_mark(object, origin_addr, &gaps);
 	if (err)

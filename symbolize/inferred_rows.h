@@ -14,8 +14,8 @@
  * RULE_INFERRED. Adds patches where stacks begin in such code. Time is linear in the file's code. 0, or an error from
  * reading.
  */
-int inferred_rows_add(const struct object *object, uint64_t origin_addr, struct unwind_rules *rules,
-		      struct row_ranges *ranges, struct rule_rows *rows, struct rule_patches *patches,
-		      struct inferred_stats *ret);
+int inferred_rows_add(const struct object *object, enum table_effort effort, uint64_t origin_addr,
+		      struct unwind_rules *rules, struct row_ranges *ranges, struct rule_rows *rows,
+		      struct rule_patches *patches, struct inferred_stats *ret);
 
 #endif

@@ -220,14 +220,18 @@ static int add_functions(struct unwind_builder *builder, const struct object *ob
 }
 
 /* After the patches are found: those are about functions, not about everything that has rows. */
-static int add_inferred(struct unwind_builder *builder, const struct object *object, struct rule_patches *patches)
+static int add_inferred(struct unwind_builder *builder, const struct object *object, enum table_effort effort,
+			struct rule_patches *patches)
 {
-	int err = inferred_rows_add(object, builder->origin_addr, &builder->rules, &builder->ranges, &builder->rows,
-				    patches, &builder->inferred);
+	int err = inferred_rows_add(object, effort, builder->origin_addr, &builder->rules, &builder->ranges,
+				    &builder->rows, patches, &builder->inferred);
 
 	if (err)
 		return err;
-	return builder->nr_fdes || builder->inferred.bytes ? 0 : -ENODATA;
+	/* Of what has been left for later there may be something yet. */
+	bool is_empty = !builder->nr_fdes && !builder->inferred.bytes;
+
+	return is_empty && (effort == TABLE_WHOLE || !builder->inferred.bytes_skipped) ? -ENODATA : 0;
 }
 
 static uint32_t count_unsupported(const struct rule_rows *rows)
@@ -267,7 +271,7 @@ static int build_table(struct unwind_builder *builder, struct rule_patches *patc
 	return 0;
 }
 
-int unwind_table_compile(struct object *object, struct unwind_table **ret)
+int unwind_table_compile(struct object *object, enum table_effort effort, struct unwind_table **ret)
 {
 	_cleanup_free_ struct unwind_builder *builder = memory_new(struct unwind_builder);
 	struct rule_patches patches = {0};
@@ -278,7 +282,7 @@ int unwind_table_compile(struct object *object, struct unwind_table **ret)
 	if (!err)
 		err = unwind_patches_find(object, builder->origin_addr, &builder->ranges, &builder->rows, &patches);
 	if (!err)
-		err = add_inferred(builder, object, &patches);
+		err = add_inferred(builder, object, effort, &patches);
 	if (!err)
 		err = build_table(builder, &patches, ret);
 	vector_free(&patches.list);

@@ -15,7 +15,7 @@
  * -ENODATA: the file has no call-frame information; -EBADMSG: its index or sections are malformed beyond use;
  * -E2BIG: over a ceiling (text span 4 GiB, 64 Mi rows). A malformed FDE costs that FDE.
  */
-int unwind_table_compile(struct object *object, struct unwind_table **ret);
+int unwind_table_compile(struct object *object, enum table_effort effort, struct unwind_table **ret);
 void unwind_table_destroy(struct unwind_table *table);
 
 /* The rule at a module offset (RULE_NONE outside the table): the reference for the kernel's own search. */

@@ -64,7 +64,7 @@ static int compile(const char *path, struct measured *measured)
 
 	if (error)
 		return error;
-	error = unwind_table_compile(object, &table);
+	error = unwind_table_compile(object, TABLE_WHOLE, &table);
 	if (!error) {
 		const struct object_info *info = object_info(object);
 

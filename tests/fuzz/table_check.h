@@ -88,7 +88,7 @@ static inline void compile_and_check(int fd)
 		CHECK(!i || info->segments[i - 1].file_addr <= info->segments[i].file_addr);
 		code_size += info->segments[i].file_size;
 	}
-	int err = unwind_table_compile(object, &table);
+	int err = unwind_table_compile(object, TABLE_WHOLE, &table);
 
 	CHECK(err <= 0);
 	if (!err) {

@@ -154,7 +154,7 @@ static int compile(const struct elf_image *image, struct unwind_table **ret)
 	struct object *object;
 
 	assert_int_equal(object_create(image_fd(image), NULL, NULL, &object), 0);
-	int err = unwind_table_compile(object, ret);
+	int err = unwind_table_compile(object, TABLE_WHOLE, ret);
 
 	object_destroy(object);
 	return err;

@@ -22,113 +22,158 @@
 /* As if stripped: local to this file, and known by no other code. */
 #define UNKNOWN(name) ".p2align 4\n" LABEL(name)
 
-__asm__(".text\n"
-	".p2align 4\n" FUNCTION("at_entry") "push %rbx\n" LABEL(
-		"after_push") "push %rbp\n"
-			      "sub $0x28, %rsp\n" LABEL(
-				      "after_sub") "mov %rdi, %rbp\n"
-						   "xor %ebx, %ebx\n" LABEL("both_changed") "test %edi, %edi\n"
-											    "je 1f\n"
-											    "add $0x28, %rsp\n"
-											    "pop %rbp\n" LABEL("rbp_"
-													       "back") "pop %rbx\n" LABEL(
-												    "befo"
-												    "re_"
-												    "retu"
-												    "rn") "ret\n"
-													  "1:\n" LABEL(
-														  "othe"
-														  "r_"
-														  "bran"
-														  "ch") "call plain_leaf\n"
-															"add $0x28, %rsp\n"
-															"pop %rbp\n"
-															"pop %rbx\n"
-															"jmp plain_leaf\n"
+/* clang-format off: a line of assembly on each */
+__asm__(
+	".text\n"
+	".p2align 4\n"
 
-	FUNCTION("plain_leaf") "ret\n"
+	FUNCTION("at_entry")
+	"push %rbx\n"
+	LABEL("after_push")
+	"push %rbp\n"
+	"sub $0x28, %rsp\n"
+	LABEL("after_sub")
+	"mov %rdi, %rbp\n"
+	"xor %ebx, %ebx\n"
+	LABEL("both_changed")
+	"test %edi, %edi\n"
+	"je 1f\n"
+	"add $0x28, %rsp\n"
+	"pop %rbp\n"
+	LABEL("rbp_back")
+	"pop %rbx\n"
+	LABEL("before_return")
+	"ret\n"
+	"1:\n"
+	LABEL("other_branch")
+	"call plain_leaf\n"
+	"add $0x28, %rsp\n"
+	"pop %rbp\n"
+	"pop %rbx\n"
+	"jmp plain_leaf\n"
 
-	FUNCTION("in_register") "mov %rsp, %r9\n"
-				"and $-32, %rsp\n" LABEL(
-					"realigned") "sub $64, %rsp\n"
-						     "mov %r9, 48(%rsp)\n" LABEL("spilled") "push %rax\n" LABEL(
-							     "spilled_and_pushed") "pop %rax\n"
-										   "mov 48(%rsp), %rsp\n" LABEL(
-											   "reloaded") "ret\n"
+	FUNCTION("plain_leaf")
+	"ret\n"
 
-	FUNCTION("with_frame") "push %rbp\n"
-			       "mov %rsp, %rbp\n"
-			       "sub %rdi, %rsp\n" LABEL("in_frame") "call plain_leaf\n"
-								    "leave\n"
-								    "ret\n"
+	FUNCTION("in_register")
+	"mov %rsp, %r9\n"
+	"and $-32, %rsp\n"
+	LABEL("realigned")
+	"sub $64, %rsp\n"
+	"mov %r9, 48(%rsp)\n"
+	LABEL("spilled")
+	"push %rax\n"
+	LABEL("spilled_and_pushed")
+	"pop %rax\n"
+	"mov 48(%rsp), %rsp\n"
+	LABEL("reloaded")
+	"ret\n"
 
-	FUNCTION("by_table") "push %r12\n"
-			     "lea 1f(%rip), %rax\n"
-			     "jmp *%rax\n" LABEL("first_case") "xor %eax, %eax\n"
-							       "pop %r12\n"
-							       "ret\n" LABEL("second_case") "1:\n"
-											    "inc %eax\n"
-											    "pop %r12\n"
-											    "ret\n"
+	FUNCTION("with_frame")
+	"push %rbp\n"
+	"mov %rsp, %rbp\n"
+	"sub %rdi, %rsp\n"
+	LABEL("in_frame")
+	"call plain_leaf\n"
+	"leave\n"
+	"ret\n"
 
+	FUNCTION("by_table")
+	"push %r12\n"
+	"lea 1f(%rip), %rax\n"
+	"jmp *%rax\n"
+	LABEL("first_case")
+	"xor %eax, %eax\n"
+	"pop %r12\n"
+	"ret\n"
+	LABEL("second_case")
+	"1:\n"
+	"inc %eax\n"
+	"pop %r12\n"
+	"ret\n"
 	/* Its subroutine leaves rcx alone, as it knows. */
-	FUNCTION("in_lost_register") "mov %rsp, %rcx\n"
-				     "and $-32, %rsp\n"
-				     "sub $64, %rsp\n"
-				     "call plain_leaf\n" LABEL("behind_own_call") "mov %rcx, %rsp\n"
-										  "ret\n"
 
+	FUNCTION("in_lost_register")
+	"mov %rsp, %rcx\n"
+	"and $-32, %rsp\n"
+	"sub $64, %rsp\n"
+	"call plain_leaf\n"
+	LABEL("behind_own_call")
+	"mov %rcx, %rsp\n"
+	"ret\n"
 	/* What a thread begins with, and what only looks like it. */
-	FUNCTION(
-		"thread_start") "xor %ebp, %ebp\n"
-				"pop %rdi\n" LABEL(
-					"at_root") "call *%r9\n"
-						   "mov %eax, %edi\n"
-						   "mov $60, %eax\n" LABEL(
-							   "still_at_root") "syscall\n"
-									    "hlt\n" FUNCTION(
-										    "counting") "push %rbp\n"
-												"xor %ebp, %ebp\n"
-												"call "
-												"plain_leaf\n" LABEL(
-													"at_no_root") "pop %rbp\n"
-														      "ret\n"
 
+	FUNCTION("thread_start")
+	"xor %ebp, %ebp\n"
+	"pop %rdi\n"
+	LABEL("at_root")
+	"call *%r9\n"
+	"mov %eax, %edi\n"
+	"mov $60, %eax\n"
+	LABEL("still_at_root")
+	"syscall\n"
+	"hlt\n"
+
+	FUNCTION("counting")
+	"push %rbp\n"
+	"xor %ebp, %ebp\n"
+	"call "
+	"plain_leaf\n"
+	LABEL("at_no_root")
+	"pop %rbp\n"
+	"ret\n"
 	/* The call never returns: what comes behind it is a function that nobody names. */
-	FUNCTION("calls_abort") "sub $24, %rsp\n"
-				"call *%rax\n" UNKNOWN("behind_abort") "push %r12\n" LABEL(
-					"in_behind_abort") "pop %r12\n"
-							   "ret\n"
 
+	FUNCTION("calls_abort")
+	"sub $24, %rsp\n"
+	"call *%rax\n"
+
+	UNKNOWN("behind_abort")
+	"push %r12\n"
+	LABEL("in_behind_abort")
+	"pop %r12\n"
+	"ret\n"
 	/* Nobody names it, but it is aligned and returns as a function does. */
-	UNKNOWN("unknown_function") "push %r13\n" LABEL("in_unknown_function") "xor %eax, %eax\n"
-									       "pop %r13\n"
-									       "ret\n"
 
+	UNKNOWN("unknown_function")
+	"push %r13\n"
+	LABEL("in_unknown_function")
+	"xor %eax, %eax\n"
+	"pop %r13\n"
+	"ret\n"
 	/* Aligned and unknown as well, but what it pops isn't its own. */
-	UNKNOWN("no_function") "xor %eax, %eax\n"
-			       "pop %r13\n" LABEL("in_no_function") "xor %ecx, %ecx\n"
-								    "ret\n"
 
+	UNKNOWN("no_function")
+	"xor %eax, %eax\n"
+	"pop %r13\n"
+	LABEL("in_no_function")
+	"xor %ecx, %ecx\n"
+	"ret\n"
 	/* Two ways that don't agree on rsp. */
-	FUNCTION("two_ways") "test %edi, %edi\n"
-			     "je 1f\n"
-			     "push %rax\n"
-			     "1:\n" LABEL(
-				     "joined") "xor %eax, %eax\n"
-					       "2: jmp 2b\n"
 
-					       /* Constants that decode to a call, then half an instruction. */
-					       ".p2align 4\n"
-					       ".byte 0x00, 0x80, 0xe8, 0x10, 0x00, 0x00, 0x00, 0x48, 0x81, 0xec, "
-					       "0x01, 0x02, 0x03, 0x04, 0x48, 0xb8\n" FUNCTION(
-						       "behind_constants") "push %rax\n" LABEL("in_behind_"
-											       "constants") "pop "
-													    "%rax\n"
-													    "ret\n"
-													    ".p2ali"
-													    "gn "
-													    "4\n");
+	FUNCTION("two_ways")
+	"test %edi, %edi\n"
+	"je 1f\n"
+	"push %rax\n"
+	"1:\n"
+	LABEL("joined")
+	"xor %eax, %eax\n"
+	"2: jmp 2b\n"
+	/* Constants that decode to a call, then half an instruction. */
+	".p2align 4\n"
+	".byte 0x00, 0x80, 0xe8, 0x10, 0x00, 0x00, 0x00, 0x48, 0x81, 0xec, "
+	"0x01, 0x02, 0x03, 0x04, 0x48, 0xb8\n"
+
+	FUNCTION("behind_constants")
+	"push %rax\n"
+	LABEL("in_behind_constants")
+	"pop "
+	"%rax\n"
+	"ret\n"
+	".p2ali"
+	"gn "
+	"4\n");
+/* clang-format on */
 
 #define PLACE(name) extern const char name[] __asm__(#name)
 PLACE(at_entry);
@@ -175,7 +220,7 @@ static int set_up(void **state)
 
 	dl_iterate_phdr(keep_base, &load_addr);
 	assert_int_equal(object_create(open("/proc/self/exe", O_RDONLY | O_CLOEXEC), NULL, NULL, &object), 0);
-	assert_int_equal(unwind_table_compile(object, &table), 0);
+	assert_int_equal(unwind_table_compile(object, TABLE_WHOLE, &table), 0);
 	load_addr += object_info(object)->base_addr;
 	object_destroy(object);
 	return 0;
@@ -343,12 +388,44 @@ static void test_random_code(void **state)
 					  : (uint8_t) "\x50\x58\x74\xeb\xe8\xc3\x90\xff"[seed >> 29];
 		}
 		assert_int_equal(object_create(image_fd(&image), NULL, NULL, &object), 0);
-		if (unwind_table_compile(object, &random_table) == 0) {
+		if (unwind_table_compile(object, TABLE_WHOLE, &random_table) == 0) {
 			assert_in_range(random_table->inferred.bytes, 1, IMAGE_CODE_SIZE);
 			for (uint32_t i = 0; i < random_table->nr_rows; i++)
 				assert_in_range(random_table->rows[i].rule, 0, random_table->nr_rules - 1);
 		}
 		unwind_table_destroy(random_table);
+		object_destroy(object);
+		image_destroy(&image);
+	}
+}
+
+/* More code than takes no time is left for later, and little is not. */
+static void test_quick(void **state)
+{
+	static const uint8_t function[16] = {0x53, 0x5b, 0xc3, 0x90}; /* push %rbx, pop %rbx, ret */
+
+	(void)state;
+	for (int is_much = 0; is_much <= 1; is_much++) {
+		struct elf_image image = image_create(IMAGE_SIZE);
+		struct unwind_table *tables[2];
+		struct object *object;
+
+		for (size_t at = IMAGE_CODE; at < IMAGE_SIZE; at += sizeof(function))
+			memcpy(image.bytes + at, function, sizeof(function));
+		if (is_much)
+			image_add_segment(&image, PT_LOAD, PF_R | PF_X, IMAGE_DEBUG, IMAGE_SIZE - IMAGE_DEBUG);
+		else
+			image_segment(&image, 0)->p_filesz = image_segment(&image, 0)->p_memsz = 0x1000;
+		assert_int_equal(object_create(image_fd(&image), NULL, NULL, &object), 0);
+		assert_int_equal(unwind_table_compile(object, TABLE_QUICK, &tables[0]), 0);
+		assert_int_equal(unwind_table_compile(object, TABLE_WHOLE, &tables[1]), 0);
+		assert_int_equal(tables[0]->nr_granules > 0, !is_much);
+		assert_int_equal(tables[0]->inferred.bytes_skipped > 0, is_much);
+		assert_int_equal(tables[1]->inferred.bytes_skipped, 0);
+		assert_int_equal(unwind_table_find(tables[1], 16 + 1)->cfa_offset, 16);
+		assert_int_equal(unwind_table_find(tables[!is_much ? 0 : 1], 16 + 2)->cfa_offset, 8);
+		unwind_table_destroy(tables[0]);
+		unwind_table_destroy(tables[1]);
 		object_destroy(object);
 		image_destroy(&image);
 	}
@@ -369,6 +446,7 @@ int main(void)
 		cmocka_unit_test(test_constants),
 		cmocka_unit_test(test_statistics),
 		cmocka_unit_test(test_random_code),
+		cmocka_unit_test(test_quick),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -36,7 +36,7 @@ static inline int ask_table(struct reader *reader)
 {
 	const struct reader_file file = own();
 	struct unwind_table *table = NULL;
-	int error = reader_unwind_table(reader, &file, &table);
+	int error = reader_unwind_table(reader, &file, TABLE_WHOLE, &table);
 
 	reader_free_table(table);
 	return error;

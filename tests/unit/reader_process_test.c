@@ -95,8 +95,8 @@ static void answers_are_those_of_the_library(void **state)
 	assert_int_equal(reader_describe(here, &file, &infos[1]), 0);
 	assert_memory_equal(infos[0].segments, infos[1].segments, sizeof(infos[0].segments));
 	assert_memory_equal(infos[0].build_id, infos[1].build_id, BUILD_ID_MAX);
-	assert_int_equal(reader_unwind_table(there, &file, &tables[0]), 0);
-	assert_int_equal(reader_unwind_table(here, &file, &tables[1]), 0);
+	assert_int_equal(reader_unwind_table(there, &file, TABLE_WHOLE, &tables[0]), 0);
+	assert_int_equal(reader_unwind_table(here, &file, TABLE_WHOLE, &tables[1]), 0);
 	assert_int_equal(tables[0]->nr_rows, tables[1]->nr_rows);
 	assert_memory_equal(tables[0]->rows, tables[1]->rows, tables[0]->nr_rows * sizeof(struct unwind_row));
 	names_of_own(there, &names[0], &status[0]);

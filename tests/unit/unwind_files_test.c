@@ -76,7 +76,7 @@ static void own_program(void **state)
 	assert_int_equal(object_create(open("/proc/self/exe", O_RDONLY | O_CLOEXEC), NULL, NULL, &object), 0);
 	const struct object_info *info = object_info(object);
 
-	assert_int_equal(unwind_table_compile(object, &table), 0);
+	assert_int_equal(unwind_table_compile(object, TABLE_WHOLE, &table), 0);
 	check_invariants(table);
 	assert_int_equal(table->nr_fdes_broken, 0);
 	assert_int_equal(unwind_table_find(table, info->entry_addr - info->base_addr)->cfa, CFA_ROOT);
@@ -186,7 +186,7 @@ static void mutated_program(void **state)
 			mutate(bytes, size, regions, nr_regions);
 		if (object_create(bytes_fd(bytes, i % 16 ? size : random_next() % size), NULL, NULL, &object))
 			continue;
-		if (unwind_table_compile(object, &table) == 0) {
+		if (unwind_table_compile(object, TABLE_WHOLE, &table) == 0) {
 			check_invariants(table);
 			nr_tables++;
 		}

@@ -32,7 +32,7 @@ static inline int compile_fd(int fd, struct unwind_table **ret)
 	struct object *object;
 
 	assert_int_equal(object_create(fd, NULL, NULL, &object), 0);
-	int err = unwind_table_compile(object, ret);
+	int err = unwind_table_compile(object, TABLE_WHOLE, ret);
 
 	object_destroy(object);
 	return err;

@@ -329,14 +329,14 @@ static void debug_frame_of_debug_file(void **state)
 	image_add_section(&debug, ".debug_frame", SHT_PROGBITS, 0, IMAGE_DEBUG, cfi.size);
 
 	assert_int_equal(object_create(image_fd(&image), open_debug_image, &debug, &object), 0);
-	assert_int_equal(unwind_table_compile(object, &table), 0);
+	assert_int_equal(unwind_table_compile(object, TABLE_WHOLE, &table), 0);
 	assert_int_equal(table->nr_fdes, 2);
 	check_rule(table, FUNCTION, usual_rule(DWARF_RSP, 32));
 	unwind_table_destroy(table);
 
 	/* Another build's. */
 	debug.bytes[IMAGE_NOTES + 16 + 3] ^= 1;
-	assert_int_equal(unwind_table_compile(object, &table), -ENODATA);
+	assert_int_equal(unwind_table_compile(object, TABLE_WHOLE, &table), -ENODATA);
 	object_destroy(object);
 	image_destroy(&image);
 	image_destroy(&debug);

@@ -185,6 +185,21 @@ static void table_pending(void **state)
 	EXPECT(STOP_no_file_table, {leaf, FRAME_EXACT});
 }
 
+/* What has a rule is walked; what has none may have one soon, so that nothing is guessed. */
+static void table_unfinished(void **state)
+{
+	(void)state;
+	uint64_t leaf = add_function(rule_of_register(DWARF_RSP, 8));
+	uint64_t bare = add_function_of(RULE_NONE);
+
+	finish_text();
+	home.modules.data[MODULE].state = MODULE_UNFINISHED;
+	scene.walk.regs[DWARF_RSP] = SP;
+	home_put(SP, bare + 1);
+	walk_from(leaf);
+	EXPECT(STOP_no_file_table, {leaf, FRAME_EXACT}, {bare + 1, 0});
+}
+
 /* A pc outside all mappings is kept raw, and the stack means something only together with its process. */
 static void no_mapping(void **state)
 {
@@ -283,6 +298,7 @@ int main(void)
 		SCENE(null_return_address_ends),
 		SCENE(ends_by_kind),
 		SCENE(table_pending),
+		SCENE(table_unfinished),
 		SCENE(no_mapping),
 		SCENE(cfa_not_above),
 		SCENE(another_stack_below),

@@ -60,7 +60,7 @@ static void add_table(uint32_t module)
 	uint16_t *rules;
 
 	assert_int_equal(home.modules.nr, module);
-	if (reader_unwind_table(reader, &reader_file, &table)) {
+	if (reader_unwind_table(reader, &reader_file, TABLE_WHOLE, &table)) {
 		*vector_push(&home.modules) = (struct module_table){.state = MODULE_NO_INFO};
 		return;
 	}

@@ -401,7 +401,9 @@ int session_start(struct session *session, struct problem *problem)
 {
 	uint64_t wait_ms = session->config.command_pid ? COMMAND_TABLES_WAIT_MS : TABLES_WAIT_MS;
 
-	tables_wait(session->tables, session->created_ns + wait_ms * 1000000);
+	enum table_effort effort = session->config.command_pid ? TABLE_WHOLE : TABLE_QUICK;
+
+	tables_wait(session->tables, effort, session->created_ns + wait_ms * 1000000);
 	session->started_ns = time_now_ns(CLOCK_MONOTONIC);
 	session->started_realtime_ns = time_now_ns(CLOCK_REALTIME);
 	session->steal_start_ns = clock_steal_ns();
@@ -472,7 +474,8 @@ static void finish_second_chances(struct session *session)
 {
 	second_chance_walk(session->second_chance, time_now_ns(CLOCK_MONOTONIC), false);
 	if (second_chance_nr_waiting(session->second_chance))
-		tables_wait(session->tables, time_now_ns(CLOCK_MONOTONIC) + LAST_TABLES_WAIT_MS * 1000000ull);
+		tables_wait(session->tables, TABLE_QUICK,
+			    time_now_ns(CLOCK_MONOTONIC) + LAST_TABLES_WAIT_MS * 1000000ull);
 	second_chance_walk(session->second_chance, time_now_ns(CLOCK_MONOTONIC), true);
 }
 

@@ -23,12 +23,13 @@ struct request {
 	uint32_t module;
 	int fd;
 	char *path;
+	enum table_effort effort;
+	bool has_table; /* of less effort, which the walker uses meanwhile */
 };
 
 /* A compiled table on its way: first without a place, then with one that the walker can't see yet. */
 struct compiled {
-	uint32_t module;
-	char *path;
+	struct request request;
 	struct unwind_table *rows; /* NULL = the file has none */
 	struct module_table table;
 };
@@ -38,8 +39,11 @@ struct tables {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* a request came, the thread became idle, or it has to stop */
-	bool stop, busy;
+	bool stop;
+	bool busy;      /* with what the walker can have at once */
+	bool finishing; /* with what takes long */
 	VECTOR(struct request) queue;
+	VECTOR(struct request) later; /* files that take long: after all others */
 	struct tables_stats stats;
 
 	/* The thread's own. */
@@ -160,11 +164,13 @@ static int place_table(struct tables *tables, const struct unwind_table *table, 
 static struct compiled compile(struct tables *tables, const struct request *request)
 {
 	struct reader_file file = {.fd = request->fd, .path = request->path};
-	struct compiled compiled = {.module = request->module, .path = request->path};
-	int error = file.fd < 0 ? -ECANCELED : reader_unwind_table(tables->reader, &file, &compiled.rows);
+	struct compiled compiled = {.request = *request};
+	int error =
+		file.fd < 0 ? -ECANCELED : reader_unwind_table(tables->reader, &file, request->effort, &compiled.rows);
 
-	if (error) {
+	if (error)
 		compiled.rows = NULL;
+	if (error && !request->has_table) {
 		/* A file at which the reader was lost is counted as that. */
 		if (!reader_lost(error) && error != -ECANCELED)
 			__atomic_fetch_add(&tables->stats.nr_no_unwind, 1, __ATOMIC_RELAXED);
@@ -185,42 +191,54 @@ static void refuse(struct tables *tables, const struct compiled *compiled)
 	const double mib = 1 << 20;
 	uint64_t bytes = table_bytes(compiled->rows);
 	uint64_t left = tables->used < tables->max_bytes ? tables->max_bytes - tables->used : 0;
+	const char *effect = compiled->request.has_table ? "frames of hand-written code in it are guessed"
+							 : "its frames are found by frame pointer";
 	char path[256];
 
-	text_printable_path(compiled->path, path, sizeof(path));
-	*vector_push(&tables->refused) = (struct refused_table){.path = memory_strdup(compiled->path), .bytes = bytes};
+	text_printable_path(compiled->request.path, path, sizeof(path));
+	*vector_push(&tables->refused) =
+		(struct refused_table){.path = memory_strdup(compiled->request.path), .bytes = bytes};
 	__atomic_fetch_add(&tables->stats.nr_refused, 1, __ATOMIC_RELAXED);
 	if (tables->refused.nr > REFUSED_TOLD)
 		message_detail("the unwind rows of '%s', %.1f MiB, do not fit", path, (double)bytes / mib);
 	else if (bytes <= left)
-		message_warn("the kernel has no memory for the unwind rows of '%s', %.1f MiB: its frames are found by "
-			     "frame pointer",
-			     path, (double)bytes / mib);
+		message_warn("the kernel has no memory for the unwind rows of '%s', %.1f MiB: %s", path,
+			     (double)bytes / mib, effect);
 	else
-		message_warn("the unwind rows of '%s' need %.1f MiB, and %.1f of %.1f MiB are left: its frames are "
-			     "found by frame pointer; raise --max-unwind-memory",
-			     path, (double)bytes / mib, (double)left / mib, (double)tables->max_bytes / mib);
+		message_warn("the unwind rows of '%s' need %.1f MiB, and %.1f of %.1f MiB are left: %s; raise "
+			     "--max-unwind-memory",
+			     path, (double)bytes / mib, (double)left / mib, (double)tables->max_bytes / mib, effect);
 }
 
 /* Gives a compiled table its place. What does not fit counts as a file without rows. */
 static void place(struct tables *tables, struct compiled *compiled)
 {
+	bool unfinished =
+		compiled->request.effort == TABLE_QUICK && compiled->rows && compiled->rows->inferred.bytes_skipped;
+
 	compiled->table = (struct module_table){.state = MODULE_NO_INFO};
 	if (compiled->rows && (tables->used + table_bytes(compiled->rows) > tables->max_bytes ||
 			       place_table(tables, compiled->rows, &compiled->table)))
 		refuse(tables, compiled);
+	if (unfinished && compiled->table.state == MODULE_READY)
+		compiled->table.state = MODULE_UNFINISHED;
 	if (compiled->rows)
 		reader_free_table(compiled->rows);
 	compiled->rows = NULL;
 }
 
+static struct module_table *walkers_table(struct tables *tables, const struct compiled *compiled)
+{
+	return &programs_memory(tables->programs)->modules[compiled->request.module];
+}
+
 /* Tells the walker. */
 static void publish(struct tables *tables, struct compiled *compiled, bool visible)
 {
-	struct module_table *to = &programs_memory(tables->programs)->modules[compiled->module];
+	struct module_table *to = walkers_table(tables, compiled);
 	struct module_table table = compiled->table;
 
-	if (!visible && table.state == MODULE_READY)
+	if (!visible)
 		table = (struct module_table){.state = MODULE_NO_INFO};
 	to->start = table.start;
 	to->nr_granules = table.nr_granules;
@@ -228,8 +246,40 @@ static void publish(struct tables *tables, struct compiled *compiled, bool visib
 	to->coarser = table.coarser;
 	/* The walker looks at the state first. */
 	__atomic_store_n(&to->state, table.state, __ATOMIC_RELEASE);
-	__atomic_fetch_add(&tables->stats.nr_ready, 1, __ATOMIC_RELAXED);
-	free(compiled->path);
+	if (!compiled->request.has_table)
+		__atomic_fetch_add(&tables->stats.nr_ready, 1, __ATOMIC_RELAXED);
+	free(compiled->request.path);
+}
+
+/* There is no more to come for a file than what it has. */
+static void keep(struct tables *tables, struct compiled *compiled)
+{
+	struct module_table *to = walkers_table(tables, compiled);
+
+	if (to->state == MODULE_UNFINISHED)
+		__atomic_store_n(&to->state, MODULE_READY, __ATOMIC_RELEASE);
+	free(compiled->request.path);
+}
+
+/*
+ * Takes tables away that others will replace: a walker may have read a part of one. Until then stacks that pass there
+ * wait for their second chance.
+ */
+static void withdraw(struct tables *tables)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < tables->done.nr; i++) {
+		struct compiled *compiled = &tables->done.data[i];
+
+		if (!compiled->request.has_table || compiled->table.state != MODULE_READY)
+			continue;
+		__atomic_store_n(&walkers_table(tables, compiled)->state, MODULE_PENDING, __ATOMIC_RELEASE);
+		any = true;
+	}
+	/* Installing waits for running programs, whatever is installed. */
+	if (any && tables->nr_installed)
+		programs_install_segments(tables->programs, 0, 1);
 }
 
 static uint64_t visible_bytes(const struct tables *tables)
@@ -260,11 +310,15 @@ static void place_all(struct tables *tables)
 {
 	size_t waiting = 0;
 
+	for (size_t i = 0; i < tables->done.nr; i++)
+		place(tables, &tables->done.data[i]);
+	withdraw(tables);
 	for (size_t i = 0; i < tables->done.nr; i++) {
 		struct compiled *compiled = &tables->done.data[i];
 
-		place(tables, compiled);
-		if (tables->used <= visible_bytes(tables))
+		if (compiled->request.has_table && compiled->table.state != MODULE_READY)
+			keep(tables, compiled);
+		else if (tables->used <= visible_bytes(tables))
 			publish(tables, compiled, true);
 		else
 			tables->done.data[waiting++] = *compiled;
@@ -290,14 +344,40 @@ static bool placing_is_due(const struct tables *tables)
 	return !tables->queue.nr || time_now_ns(CLOCK_MONOTONIC) - tables->placed_ns > PLACE_EVERY_NS;
 }
 
-/* Takes the oldest request. Called with the lock held. */
+/* Takes the oldest request, and of files that take long only when there is no other. Called with the lock held. */
 static struct request next_request(struct tables *tables)
 {
-	struct request request = tables->queue.data[0];
+	struct request *list = tables->queue.nr ? tables->queue.data : tables->later.data;
+	size_t *nr = tables->queue.nr ? &tables->queue.nr : &tables->later.nr;
+	struct request request = list[0];
 
-	tables->queue.nr--;
-	memmove(tables->queue.data, tables->queue.data + 1, tables->queue.nr * sizeof(request));
+	--*nr;
+	memmove(list, list + 1, *nr * sizeof(request));
 	return request;
+}
+
+/*
+ * A file that takes long gets what the walker can have at once, unless that is nothing, and the rest later. Called with
+ * the lock held.
+ */
+static void take_compiled(struct tables *tables, struct compiled *compiled)
+{
+	struct request later = compiled->request;
+
+	if (compiled->request.effort == TABLE_WHOLE || !compiled->rows || !compiled->rows->inferred.bytes_skipped) {
+		*vector_push(&tables->done) = *compiled;
+		return;
+	}
+	later.effort = TABLE_WHOLE;
+	if (compiled->rows->nr_granules) {
+		later.has_table = true;
+		later.path = memory_strdup(later.path);
+		*vector_push(&tables->done) = *compiled;
+	} else {
+		reader_free_table(compiled->rows);
+	}
+	*vector_push(&tables->later) = later;
+	tables->finishing = true;
 }
 
 static void *run(void *context)
@@ -307,19 +387,25 @@ static void *run(void *context)
 	pthread_mutex_lock(&tables->lock);
 	while (!tables->stop) {
 		/* Compiling needs no programs. */
-		if (tables->queue.nr && !placing_is_due(tables)) {
+		if ((tables->queue.nr || tables->later.nr) && !placing_is_due(tables)) {
 			struct request request = next_request(tables);
 
+			if (request.effort == TABLE_WHOLE) {
+				tables->busy = tables->done.nr > 0;
+				pthread_cond_broadcast(&tables->changed);
+			}
 			pthread_mutex_unlock(&tables->lock);
-			*vector_push(&tables->done) = compile(tables, &request);
+			struct compiled compiled = compile(tables, &request);
+
 			pthread_mutex_lock(&tables->lock);
+			take_compiled(tables, &compiled);
 		} else if (placing_is_due(tables)) {
 			pthread_mutex_unlock(&tables->lock);
 			place_all(tables);
 			tables->placed_ns = time_now_ns(CLOCK_MONOTONIC);
 			pthread_mutex_lock(&tables->lock);
 		} else {
-			tables->busy = tables->done.nr > 0;
+			tables->busy = tables->finishing = tables->done.nr > 0;
 			pthread_cond_broadcast(&tables->changed);
 			pthread_cond_wait(&tables->changed, &tables->lock);
 		}
@@ -376,11 +462,14 @@ void tables_destroy(struct tables *tables)
 	tables_stop(tables);
 	for (size_t i = 0; i < tables->queue.nr; i++)
 		free(tables->queue.data[i].path);
+	for (size_t i = 0; i < tables->later.nr; i++)
+		free(tables->later.data[i].path);
 	for (size_t i = 0; i < tables->done.nr; i++) {
-		free(tables->done.data[i].path);
+		free(tables->done.data[i].request.path);
 		reader_free_table(tables->done.data[i].rows);
 	}
 	vector_free(&tables->queue);
+	vector_free(&tables->later);
 	vector_free(&tables->done);
 	for (size_t i = 0; i < tables->refused.nr; i++)
 		free((char *)tables->refused.data[i].path);
@@ -401,10 +490,15 @@ void tables_request(struct tables *tables, uint32_t module, int fd, const char *
 		memmove(tables->queue.data + 1, tables->queue.data, (tables->queue.nr - 1) * sizeof(*request));
 		request = tables->queue.data;
 	}
-	*request = (struct request){.module = module, .fd = fd, .path = memory_strdup(path)};
+	*request = (struct request){.module = module, .fd = fd, .path = memory_strdup(path), .effort = TABLE_QUICK};
 	tables->busy = true;
 	pthread_cond_broadcast(&tables->changed);
 	pthread_mutex_unlock(&tables->lock);
+}
+
+static bool is_at_work(const struct tables *tables, enum table_effort effort)
+{
+	return tables->busy || tables->queue.nr || (effort == TABLE_WHOLE && tables->finishing);
 }
 
 void tables_request_module(struct tables *tables, const struct modules *modules, uint32_t id)
@@ -416,7 +510,7 @@ void tables_request_module(struct tables *tables, const struct modules *modules,
 	tables_request(tables, id, module->is_lost ? -1 : module->fd, module->path, first);
 }
 
-bool tables_wait(struct tables *tables, uint64_t deadline_ns)
+bool tables_wait(struct tables *tables, enum table_effort effort, uint64_t deadline_ns)
 {
 	struct timespec deadline = {
 		.tv_sec = (time_t)(deadline_ns / 1000000000),
@@ -424,10 +518,10 @@ bool tables_wait(struct tables *tables, uint64_t deadline_ns)
 	};
 
 	pthread_mutex_lock(&tables->lock);
-	while (tables->busy || tables->queue.nr)
+	while (is_at_work(tables, effort))
 		if (pthread_cond_timedwait(&tables->changed, &tables->lock, &deadline))
 			break;
-	bool idle = !tables->busy && !tables->queue.nr;
+	bool idle = !is_at_work(tables, effort);
 
 	pthread_mutex_unlock(&tables->lock);
 	return idle;

@@ -50,8 +50,12 @@ void tables_request(struct tables *tables, uint32_t module, int fd, const char *
 /* The same of a module, by what it is: every stack of a process ends in its executable, by way of the C library. */
 void tables_request_module(struct tables *tables, const struct modules *modules, uint32_t id);
 
-/* Waits until nothing is left to do or CLOCK_MONOTONIC reaches deadline_ns; true = nothing left. */
-bool tables_wait(struct tables *tables, uint64_t deadline_ns);
+/*
+ * Waits until nothing is left to do or CLOCK_MONOTONIC reaches deadline_ns; true = nothing left. A file that takes long
+ * (full of hand-written code) has first what can be had quickly, and the rest after all others: TABLE_QUICK doesn't wait
+ * for that.
+ */
+bool tables_wait(struct tables *tables, enum table_effort effort, uint64_t deadline_ns);
 
 struct tables_stats tables_stats(struct tables *tables);
 

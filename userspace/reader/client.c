@@ -399,11 +399,12 @@ static int receive_table(struct client *client, const struct call *call, struct 
 	return error;
 }
 
-int client_table(struct client *client, const struct reader_file *file, struct unwind_table **ret)
+int client_table(struct client *client, const struct reader_file *file, enum table_effort effort,
+		 struct unwind_table **ret)
 {
 	struct call call = {.file = file, .wanted = "its unwind rows"};
 	int answer = 0;
-	int error = ask(client, &call, QUESTION_TABLE, NULL, 0);
+	int error = ask(client, &call, effort == TABLE_QUICK ? QUESTION_QUICK_TABLE : QUESTION_TABLE, NULL, 0);
 
 	if (!error)
 		error = receive_table(client, &call, ret, &answer);

@@ -24,7 +24,8 @@ void client_release(struct client *client);
 
 int client_open(struct client *client, const char *path);
 int client_info(struct client *client, const struct reader_file *file, struct object_info *ret);
-int client_table(struct client *client, const struct reader_file *file, struct unwind_table **ret);
+int client_table(struct client *client, const struct reader_file *file, enum table_effort effort,
+		 struct unwind_table **ret);
 int client_names(struct client *client, const struct reader_file *file, const uint64_t *addrs, size_t nr,
 		 names_found_fn found, void *context, struct names_status *status);
 int client_starts(struct client *client, const struct reader_file *file, const uint64_t *addrs, size_t nr,

@@ -27,14 +27,14 @@ int inline_describe(int fd, struct object_info *ret)
 	return 0;
 }
 
-int inline_unwind_table(int fd, struct unwind_table **ret)
+int inline_unwind_table(int fd, enum table_effort effort, struct unwind_table **ret)
 {
 	struct object *object;
 	int err = object_create(fd, NULL, NULL, &object);
 
 	if (err < 0)
 		return err;
-	err = unwind_table_compile(object, ret);
+	err = unwind_table_compile(object, effort, ret);
 	object_destroy(object);
 	return err;
 }

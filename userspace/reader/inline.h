@@ -15,7 +15,7 @@
 #include "object.h"
 
 int inline_describe(int fd, struct object_info *ret);
-int inline_unwind_table(int fd, struct unwind_table **ret);
+int inline_unwind_table(int fd, enum table_effort effort, struct unwind_table **ret);
 int inline_names(int fd, related_open_fn related, void *related_context, const uint64_t *addrs, size_t nr,
 		 names_found_fn found, void *context, struct names_status *status);
 int inline_function_starts(int fd, related_open_fn related, void *related_context, const uint64_t *addrs, size_t nr,

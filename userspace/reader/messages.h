@@ -56,7 +56,14 @@ struct hello {
 };
 #define HELLO_MAGIC 0x65627072u
 
-enum question_kind { QUESTION_INFO, QUESTION_TABLE, QUESTION_NAMES, QUESTION_STARTS, QUESTION_BYTES };
+enum question_kind {
+	QUESTION_INFO,
+	QUESTION_QUICK_TABLE,
+	QUESTION_TABLE,
+	QUESTION_NAMES,
+	QUESTION_STARTS,
+	QUESTION_BYTES
+};
 
 /* nr_addrs uint64_t follow. The file itself comes from the opener. */
 struct question {
@@ -85,7 +92,7 @@ struct told_info {
 	struct needed_libraries needed;
 };
 
-/* What begins PART_END of QUESTION_TABLE; granules, rows and rules follow. */
+/* What begins PART_END of either question for a table; granules, rows and rules follow. */
 struct told_table {
 	uint64_t start;
 	uint32_t coarser;

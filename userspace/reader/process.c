@@ -146,10 +146,10 @@ static int send_table(const struct unwind_table *table)
 		     : wire_send(READER_SOCKET, table->rules, table->nr_rules * sizeof(*table->rules), &patient);
 }
 
-static int answer_table(int fd)
+static int answer_table(int fd, enum table_effort effort)
 {
 	struct unwind_table *table = NULL;
-	int error = inline_unwind_table(fd, &table);
+	int error = inline_unwind_table(fd, effort, &table);
 
 	if (error)
 		return send_end(error, NULL, 0, 0);
@@ -221,8 +221,10 @@ static int answer_question(const struct question *question, const uint64_t *addr
 	switch (question->kind) {
 	case QUESTION_INFO:
 		return answer_info(fd);
+	case QUESTION_QUICK_TABLE:
+		return answer_table(fd, TABLE_QUICK);
 	case QUESTION_TABLE:
-		return answer_table(fd);
+		return answer_table(fd, TABLE_WHOLE);
 	case QUESTION_NAMES:
 		return answer_names(fd, addrs, question->nr_addrs);
 	case QUESTION_STARTS:

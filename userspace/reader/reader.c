@@ -92,13 +92,14 @@ ssize_t reader_bytes(struct reader *reader, const struct reader_file *file, uint
 	return fd < 0 ? fd : inline_bytes(fd, file_offset, ret, size_bytes);
 }
 
-int reader_unwind_table(struct reader *reader, const struct reader_file *file, struct unwind_table **ret)
+int reader_unwind_table(struct reader *reader, const struct reader_file *file, enum table_effort effort,
+			struct unwind_table **ret)
 {
 	if (reader->client)
-		return client_table(reader->client, file, ret);
+		return client_table(reader->client, file, effort, ret);
 	int fd = opener_open_handle(file->fd);
 
-	return fd < 0 ? fd : inline_unwind_table(fd, ret);
+	return fd < 0 ? fd : inline_unwind_table(fd, effort, ret);
 }
 
 void reader_free_table(struct unwind_table *table)

@@ -75,7 +75,8 @@ ssize_t reader_bytes(struct reader *reader, const struct reader_file *file, uint
  * Unwind rows; errors as unwind_table_compile's. Freed with reader_free_table(). The rows are well-formed: granules
  * divide them among themselves in order, offsets rise, rules exist.
  */
-int reader_unwind_table(struct reader *reader, const struct reader_file *file, struct unwind_table **ret);
+int reader_unwind_table(struct reader *reader, const struct reader_file *file, enum table_effort effort,
+			struct unwind_table **ret);
 void reader_free_table(struct unwind_table *table);
 
 /*

@@ -16,7 +16,6 @@ struct wire_wait {
 
 #define WIRE_NO_DEADLINE UINT64_MAX
 
-
 /*
  * -EPIPE: the other side has gone (also when it closed within the message); -ETIMEDOUT: the deadline; -ECANCELED;
  * others as the system gave them.

@@ -55,7 +55,7 @@ static int infer_table(const struct object *object, struct unwind_table **ret)
 	struct unwind_rules rules;
 
 	unwind_rules_init(&rules);
-	int err = inferred_rows_add(object, origin_addr, &rules, &ranges, &rows, &roots, &table->inferred);
+	int err = inferred_rows_add(object, TABLE_WHOLE, origin_addr, &rules, &ranges, &rows, &roots, &table->inferred);
 
 	rule_rows_merge(&ranges, &rows, &merged);
 	unwind_table_fill(table, &merged, origin_addr - info->base_addr);
@@ -163,7 +163,7 @@ static int compare_file(const char *path, bool verbose, struct tally *sum)
 
 	if (err)
 		return err;
-	err = unwind_table_compile(comparison.object, &comparison.told);
+	err = unwind_table_compile(comparison.object, TABLE_WHOLE, &comparison.told);
 	if (!err)
 		err = infer_table(comparison.object, &comparison.inferred);
 	if (!err)

@@ -71,7 +71,7 @@ static void ask(struct reader *reader, int mode, const struct reader_file *file,
 	}
 	uint64_t start = time_now_ns(CLOCK_MONOTONIC);
 
-	ret->table_error = reader_unwind_table(reader, file, &ret->table);
+	ret->table_error = reader_unwind_table(reader, file, TABLE_WHOLE, &ret->table);
 	totals.tables_ns[mode] += time_now_ns(CLOCK_MONOTONIC) - start;
 	start = time_now_ns(CLOCK_MONOTONIC);
 	ret->names_error = reader_names(reader, file, addrs.data, addrs.nr, hash_names, ret, &ret->status);

@@ -383,7 +383,7 @@ static int compare_file(const char *path, struct tally *tally)
 		object_destroy(comparison.object);
 		return 0;
 	}
-	err = unwind_table_compile(comparison.object, &comparison.table);
+	err = unwind_table_compile(comparison.object, TABLE_WHOLE, &comparison.table);
 	if (err == -ENODATA) {
 		tally->files_without_info++;
 		err = 0;

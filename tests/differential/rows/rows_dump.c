@@ -139,7 +139,7 @@ static int time_file(const char *path)
 			return err;
 		unwind_table_destroy(table);
 		table = NULL;
-		err = unwind_table_compile(object, &table);
+		err = unwind_table_compile(object, TABLE_WHOLE, &table);
 		double took_ms = cpu_ms() - start_ms;
 
 		if (i == 0 || took_ms < best_ms)
@@ -172,7 +172,7 @@ static int dump_file(const char *path)
 
 	if (err)
 		return err;
-	err = unwind_table_compile(object, &table);
+	err = unwind_table_compile(object, TABLE_WHOLE, &table);
 	if (!err) {
 		print_table(object_info(object), table);
 		unwind_table_destroy(table);
