@@ -9,7 +9,8 @@
  * below rsp nothing may have been written yet, and a frame that has just been made is touched for the first time. The
  * copy then begins at the first page that is there.
  *
- * A process may send so many in a second, so that one whose stacks will never be walked doesn't fill the ring.
+ * A process may send so many in a second, so that one whose stacks will never be walked doesn't fill the ring, and all
+ * together leave a quarter of it free.
  */
 #ifndef EBPROF_BPF_SNAPSHOT_H
 #define EBPROF_BPF_SNAPSHOT_H
@@ -111,11 +112,15 @@ static __always_inline int snapshot_send(struct snapshot_buffer *buffer, __u64 r
 	bpf_loop(SNAPSHOT_STACK_MAX / WALK_PAGE + 2, snapshot_page, &loop, 0);
 
 	__u32 bytes = buffer->record.stack_bytes;
+	__u64 unread = bpf_ringbuf_query(&ebprof_ring, BPF_RB_AVAIL_DATA);
 
 	walk_opaque(bytes);
 	if (!bytes || bytes > sizeof(buffer->stack))
 		return -1;
-	if (bpf_ringbuf_query(&ebprof_ring, BPF_RB_AVAIL_DATA) > ebprof_ring_bytes / 4)
+	/* The rest is for stacks that were walked and for processes, which take little and can't be done without. */
+	if (unread + bytes > ebprof_ring_bytes / 4 * 3)
+		return -1;
+	if (unread > ebprof_ring_bytes / 4)
 		flags = BPF_RB_FORCE_WAKEUP;
 	return ring_send(buffer, sizeof(buffer->record) + bytes, flags);
 }
