@@ -156,7 +156,7 @@ static void test_refusals(void **state)
 	refuse("try -n -3", "-n -3: give a whole number from 2 to 10");
 	refuse("try -n _", "-n '': give a whole number from 2 to 10");
 	refuse("try -n 99999999999999999999", "-n 99999999999999999999: give a whole number from 2 to 10");
-	refuse("try --size 2m", "--size 2m: give a number from 1 to 1048576, such as 64k or 16m");
+	refuse("try --size 2m", "--size 2m: give a number from 1 to 1048576, also as 64k or 16m");
 	refuse("try -d 1e99", "-d 1e99: give a time from 1ms to 1h, such as 10, 1.5s or 5m");
 	refuse("try -d -1", "-d -1: give a time from 1ms to 1h, such as 10, 1.5s or 5m");
 	refuse("try -t _", "-t '': give a TEXT that is not empty");

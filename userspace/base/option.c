@@ -60,7 +60,7 @@ static int wrong_range(const struct option_row *row, struct problem *problem)
 		return problem_set(problem, -EINVAL, "give a time from %s to %s, such as 10, 1.5s or 5m",
 				   text_seconds_bound(row->min, low), text_seconds_bound(row->max, high));
 	if (row->kind == OPTION_SIZE)
-		return problem_set(problem, -EINVAL, "give a number from %.0f to %.0f, such as 64k or 16m", row->min,
+		return problem_set(problem, -EINVAL, "give a number from %.0f to %.0f, also as 64k or 16m", row->min,
 				   row->max);
 	return problem_set(problem, -EINVAL, "give a whole number from %.0f to %.0f", row->min, row->max);
 }
