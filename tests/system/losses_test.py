@@ -170,7 +170,7 @@ def test_kernel_stack_cut():
 
 
 def test_unwind_information_missing():
-    _, recording = record_command("shares-no-unwind", 0.5)
+    _, recording = record_command("odd", 0.5, "nothing")
     assert recording.counters["user_no_unwind_info"] > 0
 
 
