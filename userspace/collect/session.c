@@ -474,7 +474,7 @@ static void finish_second_chances(struct session *session)
 {
 	second_chance_walk(session->second_chance, time_now_ns(CLOCK_MONOTONIC), false);
 	if (second_chance_nr_waiting(session->second_chance))
-		tables_wait(session->tables, TABLE_QUICK,
+		tables_wait(session->tables, TABLE_WHOLE,
 			    time_now_ns(CLOCK_MONOTONIC) + LAST_TABLES_WAIT_MS * 1000000ull);
 	second_chance_walk(session->second_chance, time_now_ns(CLOCK_MONOTONIC), true);
 }
