@@ -23,6 +23,7 @@
 
 #include "capture.h"
 #include "clock.h"
+#include "events.h"
 #include "memory.h"
 #include "modules.h"
 #include "naming.h"
@@ -57,17 +58,6 @@ enum {
 	COUNTS_SWITCH_MIN_MS = 200, /* when exited images or a lack of slots ask for one */
 };
 
-/* A record of the programs that has to wait for its turn among the side band's. */
-struct event {
-	uint64_t time_ns;
-	uint32_t type;
-	union {
-		struct record_process process;
-		struct record_exit exit;
-		struct record_no_mapping no_mapping;
-	};
-};
-
 struct session {
 	struct session_config config;
 	uint64_t created_ns, started_ns, stopped_ns; /* CLOCK_MONOTONIC */
@@ -87,36 +77,13 @@ struct session {
 	struct store store;
 	struct second_chance *second_chance; /* NULL = none is given */
 	struct capture *capture;             /* NULL unless asked for */
-	VECTOR(struct event) events;
-	size_t next_event; /* during a round */
+	struct events events;
 	uint64_t nr_sideband_lost, nr_throttled;
 	VECTOR(struct reader_failure) failures;
 	struct run_report report;
 };
 
 /* ---- one round ---- */
-
-static void queue_event(struct session *session, const void *record, size_t size_bytes, uint32_t type)
-{
-	struct event *event = vector_push(&session->events);
-
-	event->type = type;
-	switch (type) {
-	case RECORD_PROCESS:
-		memcpy(&event->process, record,
-		       size_bytes < sizeof(event->process) ? size_bytes : sizeof(event->process));
-		event->time_ns = event->process.time_ns;
-		break;
-	case RECORD_EXIT:
-		memcpy(&event->exit, record, size_bytes < sizeof(event->exit) ? size_bytes : sizeof(event->exit));
-		event->time_ns = event->exit.time_ns;
-		break;
-	default:
-		memcpy(&event->no_mapping, record,
-		       size_bytes < sizeof(event->no_mapping) ? size_bytes : sizeof(event->no_mapping));
-		event->time_ns = event->no_mapping.time_ns;
-	}
-}
 
 static void handle_ring_record(const void *record, size_t size_bytes, void *context)
 {
@@ -133,18 +100,15 @@ static void handle_ring_record(const void *record, size_t size_bytes, void *cont
 	else if (type == RECORD_SNAPSHOT && session->second_chance)
 		second_chance_add(session->second_chance, record, size_bytes);
 	else if (type != RECORD_CAPTURE && type != RECORD_SNAPSHOT)
-		queue_event(session, record, size_bytes, type);
+		events_add(&session->events, record, size_bytes, type);
 }
 
 /* Hands over the programs' events up to a time. */
 static void handle_events_until(struct session *session, uint64_t time_ns)
 {
-	while (session->next_event < session->events.nr) {
-		const struct event *event = &session->events.data[session->next_event];
+	const struct event *event;
 
-		if (event->time_ns > time_ns)
-			return;
-		session->next_event++;
+	while ((event = events_take(&session->events, time_ns))) {
 		session->round_ms = ROUND_FIRST_MS;
 		if (event->type == RECORD_PROCESS)
 			processes_handle_record(&session->processes, &event->process);
@@ -176,35 +140,24 @@ static void handle_sideband_record(const struct sideband_record *record, void *c
 		processes_handle_sideband(&session->processes, record);
 }
 
-static int compare_events(const void *a, const void *b)
-{
-	const struct event *left = a, *right = b;
-
-	return left->time_ns < right->time_ns ? -1 : left->time_ns > right->time_ns;
-}
-
 static void round_of_drains(struct session *session)
 {
 	uint64_t began_ns = time_now_ns(CLOCK_MONOTONIC);
 
 	session->round_ms = session->round_ms * 2 < ROUND_IDLE_MS ? session->round_ms * 2 : ROUND_IDLE_MS;
 	programs_drain_ring(session->programs, handle_ring_record, session);
-	if (session->events.nr)
-		qsort(session->events.data, session->events.nr, sizeof(struct event), compare_events);
-	session->next_event = 0;
+	events_sort(&session->events);
 	sideband_drain(session->sideband, began_ns, handle_sideband_record, session);
 	handle_events_until(session, began_ns);
 	/* What came in while this round was at work waits for the side band to catch up. */
-	size_t left = session->events.nr - session->next_event;
+	size_t left = events_keep_rest(&session->events);
 
-	if (left)
-		memmove(session->events.data, session->events.data + session->next_event, left * sizeof(struct event));
-	session->events.nr = left;
-	/* Mappings are those of began_ns now; what is read from /proc is of later, when others may have their places.
-	 */
+	/* Mappings are those of began_ns now; what is read from /proc is of later, when others may be there. */
 	if (session->second_chance)
 		second_chance_walk(session->second_chance, began_ns, false);
-	if (left || processes_publish(&session->processes))
+	bool published = processes_publish(&session->processes);
+
+	if (left || published)
 		session->round_ms = ROUND_FIRST_MS;
 }
 
@@ -391,7 +344,7 @@ void session_destroy(struct session *session)
 	reader_destroy(session->reader);
 	reader_destroy(session->tables_reader);
 	capture_destroy(session->capture);
-	vector_free(&session->events);
+	events_deinit(&session->events);
 	vector_free(&session->failures);
 	report_deinit(&session->report);
 	free(session);
@@ -484,9 +437,7 @@ static void drain_rest(struct session *session)
 	uint64_t stopped_ns = time_now_ns(CLOCK_MONOTONIC);
 
 	programs_drain_ring(session->programs, handle_ring_record, session);
-	if (session->events.nr)
-		qsort(session->events.data, session->events.nr, sizeof(struct event), compare_events);
-	session->next_event = 0;
+	events_sort(&session->events);
 	sideband_finish(session->sideband, handle_sideband_record, session);
 	handle_events_until(session, UINT64_MAX);
 	if (session->second_chance)
