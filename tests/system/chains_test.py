@@ -78,7 +78,7 @@ def test_signal_handler(stack):
         # The timer may also come while the workload reads its clock; one frame is the return trampoline.
         right += sample.values[0] * (below[1:5] == ["interrupted_work", "run_slice", "run_for", "main"])
         assert "main" in below, names
-    assert right > 0.98 * total
+    assert right > 0.97 * total
     assert_share(total, recording.samples, truth["handler_work"] / sum(truth.values()), "handler_work")
     assert_complete(recording)
 

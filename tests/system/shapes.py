@@ -44,7 +44,7 @@ def assert_chains(recording, leaf, chain, share=0.999, least=200, anywhere=False
         if is_early(sample):
             early += count
             continue
-        if copied >= count and re.search(r";\[stack not readable[^;]*$", text):
+        if copied >= count and re.search(r";\[cut: the stack's copy ends[^;]*$", text):
             copied -= count
             continue
         total += count

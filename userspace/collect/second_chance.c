@@ -171,6 +171,15 @@ WALK_INLINE __u64 walk_thread_base(void)
 
 /* ---- walking ---- */
 
+/* Where probed calls return to: what that stands for is known to the task alone, and is no frame of the program's. */
+static bool is_probes_page(const struct second_chance *chance, const struct process *process, uint64_t pc)
+{
+	const struct mapping *mapping = mappings_find(&process->mappings, pc);
+
+	return mapping && mapping->module == NO_MODULE &&
+	       strcmp(strings_text(&chance->config.processes->paths, mapping->path), "[uprobes]") == 0;
+}
+
 static void walk_sample(struct second_chance *chance, const struct process *process, const struct waiting *sample)
 {
 	struct home home = {
@@ -189,10 +198,16 @@ static void walk_sample(struct second_chance *chance, const struct process *proc
 		walk_append(walk, frame_make(FRAME_RAW, FRAME_EXACT, walk->pc));
 		walk_stop(walk, STOP_no_process_table, NO_MODULE);
 	}
-	for (uint32_t i = 0; walk->nr_mappings && i <= USER_WALK_MAX; i++)
+	for (uint32_t i = 0; walk->nr_mappings && i <= USER_WALK_MAX; i++) {
+		if (i && is_probes_page(chance, process, walk->pc)) {
+			walk_stop(walk, STOP_copy_cut, walk->module);
+			break;
+		}
 		if (walk_step(walk))
 			break;
-	if (home.is_beyond_copy && (walk->stop == STOP_unreadable || walk->stop == STOP_no_unwind_info))
+	}
+	/* Whatever can't be read here is what the copy lacks. */
+	if (walk->stop == STOP_unreadable || (walk->stop == STOP_no_unwind_info && home.is_beyond_copy))
 		walk_stop(walk, STOP_copy_cut, walk->module);
 	if (walk->stop == STOP_walker_limit)
 		walk_stop(walk, STOP_walker_limit, NO_MODULE);

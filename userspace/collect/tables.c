@@ -191,23 +191,27 @@ static void refuse(struct tables *tables, const struct compiled *compiled)
 	const double mib = 1 << 20;
 	uint64_t bytes = table_bytes(compiled->rows);
 	uint64_t left = tables->used < tables->max_bytes ? tables->max_bytes - tables->used : 0;
-	const char *effect = compiled->request.has_table ? "frames of hand-written code in it are guessed"
-							 : "its frames are found by frame pointer";
 	char path[256];
 
 	text_printable_path(compiled->request.path, path, sizeof(path));
+	/* It keeps the rows that it has, or was told of already. */
+	if (compiled->request.has_table) {
+		message_detail("the unwind rows of hand-written code in '%s' do not fit", path);
+		return;
+	}
 	*vector_push(&tables->refused) =
 		(struct refused_table){.path = memory_strdup(compiled->request.path), .bytes = bytes};
 	__atomic_fetch_add(&tables->stats.nr_refused, 1, __ATOMIC_RELAXED);
 	if (tables->refused.nr > REFUSED_TOLD)
 		message_detail("the unwind rows of '%s', %.1f MiB, do not fit", path, (double)bytes / mib);
 	else if (bytes <= left)
-		message_warn("the kernel has no memory for the unwind rows of '%s', %.1f MiB: %s", path,
-			     (double)bytes / mib, effect);
+		message_warn("the kernel has no memory for the unwind rows of '%s', %.1f MiB: its frames are found by "
+			     "frame pointer",
+			     path, (double)bytes / mib);
 	else
-		message_warn("the unwind rows of '%s' need %.1f MiB, and %.1f of %.1f MiB are left: %s; raise "
-			     "--max-unwind-memory",
-			     path, (double)bytes / mib, (double)left / mib, (double)tables->max_bytes / mib, effect);
+		message_warn("the unwind rows of '%s' need %.1f MiB, and %.1f of %.1f MiB are left: its frames are "
+			     "found by frame pointer; raise --max-unwind-memory",
+			     path, (double)bytes / mib, (double)left / mib, (double)tables->max_bytes / mib);
 }
 
 /* Gives a compiled table its place. What does not fit counts as a file without rows. */
@@ -364,6 +368,11 @@ static void take_compiled(struct tables *tables, struct compiled *compiled)
 {
 	struct request later = compiled->request;
 
+	/* Padding between functions, say: the first table was all that there is. */
+	if (compiled->request.has_table && compiled->rows && !compiled->rows->inferred.bytes) {
+		reader_free_table(compiled->rows);
+		compiled->rows = NULL;
+	}
 	if (compiled->request.effort == TABLE_WHOLE || !compiled->rows || !compiled->rows->inferred.bytes_skipped) {
 		*vector_push(&tables->done) = *compiled;
 		return;
