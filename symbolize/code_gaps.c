@@ -84,18 +84,13 @@ static void find_taken(const struct object *object, uint64_t origin_addr, const 
 		qsort(ret->list.data, ret->list.nr, sizeof(ret->list.data[0]), compare_keys);
 }
 
-/* Reserves room for a gap, or for what of it fits, in pieces. */
+/* In pieces. */
 static void add_gap(struct code_gaps *gaps, uint64_t start, uint64_t end)
 {
 	uint64_t size = end - start;
-	uint64_t room = GAP_BYTES_MAX - gaps->size;
 
 	if (size < GAP_BYTES_MIN)
 		return;
-	if (size > room) {
-		gaps->bytes_skipped += size - room;
-		size = room;
-	}
 	for (uint64_t at = 0; at < size; at += GAP_PIECE_BYTES) {
 		uint64_t piece = size - at < GAP_PIECE_BYTES ? size - at : GAP_PIECE_BYTES;
 
@@ -103,7 +98,6 @@ static void add_gap(struct code_gaps *gaps, uint64_t start, uint64_t end)
 			.start = (uint32_t)(start + at),
 			.size = (uint32_t)piece,
 			.is_continued = at > 0,
-			.place = gaps->size,
 		};
 		gaps->size += piece;
 	}
@@ -142,16 +136,20 @@ static bool is_padding(const uint8_t *code, size_t size)
 	struct instruction instruction;
 
 	for (size_t at = 0; at < size;)
-		if (code[at] == 0)
+		if (code[at] == 0 || code[at] == 0x90 || code[at] == 0xcc) /* most are of one byte each */
 			at++;
-		else if (instruction_decode(code + at, size - at, 0, &instruction) &&
-			 instruction.kind == INSTRUCTION_FILLER)
+		else if (!instruction_decode(code + at, size - at, at, &instruction))
+			return false;
+		else if (instruction.kind == INSTRUCTION_FILLER)
 			at += instruction.length;
+		else if (instruction.kind == INSTRUCTION_JUMP && instruction.target > at && instruction.target <= size)
+			at = instruction.target; /* assemblers jump over much of it */
 		else
 			return false;
 	return true;
 }
 
+/* Reads the gaps into code, but for padding, which takes no room of the others. */
 static int read_gaps(const struct object *object, uint64_t origin_addr, struct code_gaps *gaps)
 {
 	size_t kept = 0;
@@ -159,6 +157,14 @@ static int read_gaps(const struct object *object, uint64_t origin_addr, struct c
 
 	for (size_t i = 0; i < gaps->list.nr; i++) {
 		struct code_gap gap = gaps->list.data[i];
+		size_t room = GAP_BYTES_MAX - size;
+
+		if (gap.size > room) {
+			gaps->bytes_skipped += gap.size - room;
+			gap.size = (uint32_t)room;
+		}
+		if (!gap.size)
+			continue;
 		int err = object_read_addr(object, origin_addr + gap.start, gaps->code + size, gap.size);
 
 		if (err)
@@ -184,7 +190,7 @@ int code_gaps_find(const struct object *object, uint64_t origin_addr, const stru
 	find_taken(object, origin_addr, ret, &taken);
 	add_gaps(ret, object_info(object), origin_addr, &taken);
 	vector_free(&taken.list);
-	ret->code = memory_zalloc(ret->size, 1);
+	ret->code = memory_zalloc(ret->size < GAP_BYTES_MAX ? ret->size : GAP_BYTES_MAX, 1);
 	int err = read_gaps(object, origin_addr, ret);
 
 	if (err) {
