@@ -27,10 +27,12 @@ WALK_INLINE __u32 walk_call_length(__u32 modrm, __u32 sib)
 }
 
 /* Whether a guessed return address is one: it lies in executable text, behind a call. Makes its mapping the current. */
-WALK_INLINE int walk_follows_call(struct walk *w, __u64 pc)
+WALK_CALLED int walk_follows_call(struct walk *w, __u64 pc)
 {
 	__u64 code;
 
+	if (!w)
+		return 0;
 	if (!walk_find_mapping(w, pc - 1))
 		return 0;
 	/* Eight bytes end at pc; the last five may be call rel32. */

@@ -20,7 +20,10 @@
 /* Keeps the compiler from proving away a mask that the verifier needs to see. */
 #define walk_opaque(value) asm volatile("" : "+r"(value))
 #define WALK_UNROLL        _Pragma("clang loop unroll(full)")
+/* Of those that aren't inlined the verifier looks at each once, and not at every place that calls them. */
+#define WALK_CALLED __attribute__((noinline))
 #else
+#define WALK_CALLED        static inline
 #define WALK_INLINE        static inline
 #define walk_opaque(value) ((void)(value))
 #define WALK_UNROLL
@@ -127,8 +130,10 @@ WALK_INLINE int walk_stop(struct walk *w, enum stop stop, __u32 module)
 }
 
 /* Makes the mapping that holds pc the current one; false when there is none. */
-WALK_INLINE int walk_find_mapping(struct walk *w, __u64 pc)
+WALK_CALLED int walk_find_mapping(struct walk *w, __u64 pc)
 {
+	if (!w)
+		return 0; /* as the verifier wants to see */
 	if (pc - w->mapping_start < w->mapping_size)
 		return 1;
 
@@ -174,8 +179,10 @@ WALK_INLINE int walk_find_mapping(struct walk *w, __u64 pc)
 }
 
 /* The rule for a module offset, RULE_NONE outside the table. */
-WALK_INLINE __u32 walk_find_rule(const struct walk *w, __u64 offset)
+WALK_CALLED __u32 walk_find_rule(const struct walk *w, __u64 offset)
 {
+	if (!w)
+		return RULE_NONE;
 	__u32 shift = GRANULE_SHIFT + (w->table.coarser & 7);
 	__u64 granule = (offset - w->table.start) >> shift;
 
