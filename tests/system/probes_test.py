@@ -56,7 +56,9 @@ def assert_chains(recording, leaf="bottom", share=0.99):
             others[tuple(names[:6])] = sample.values[0]
     assert total > 0.5 * recording.samples and total > 200, (total, recording.samples)
     assert right >= share * total, f"{right} of {total}; others: {list(others.items())[:4]}"
-    assert not any("[uprobes]" in name for sample in recording.profile.samples for name in user_names_of(sample))
+    # A stack that is walked later from a copy has no list of probes with it.
+    copied = recording.counters["snapshots"]
+    assert recording.count(lambda sample: any("[uprobes]" in name for name in user_names_of(sample))) <= copied
 
 
 def test_probed_returns():
