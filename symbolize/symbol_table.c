@@ -33,7 +33,6 @@ enum {
 	SYMBOLS_MAX = 16 << 20,    /* per table; the largest browsers have one million */
 	FIND_STEPS_MAX = 1024,     /* backwards from the last symbol at or below an address */
 	NAME_LENGTH_MAX = 65535,   /* compared lengths are cut here */
-	NAME_COMPARE_MAX = 256,    /* bytes that decide between otherwise equal aliases */
 	PLT_ENTRIES_MAX = 1 << 20, /* stubs per table */
 };
 
@@ -215,9 +214,11 @@ static int symbol_compare(const void *a, const void *b)
 		return left->underscores < right->underscores ? -1 : 1;
 	if (left->length != right->length)
 		return left->length < right->length ? -1 : 1;
-	return left->name == right->name ? 0
-					 : memcmp(left->name, right->name,
-						  left->length < NAME_COMPARE_MAX ? left->length : NAME_COMPARE_MAX);
+	size_t compared = left->length < NAME_MAX_BYTES ? left->length : NAME_MAX_BYTES;
+	int order = left->name == right->name ? 0 : memcmp(left->name, right->name, compared);
+
+	/* No two are equal: whatever way the sort goes, the answer is the same. */
+	return order ? order : (left->name > right->name) - (left->name < right->name);
 }
 
 /* Cuts symbols without size at the next start, and drops those whose start another one with a size has. */

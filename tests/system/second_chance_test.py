@@ -58,10 +58,12 @@ def test_libraries_of_a_command():
     assert_only_known_ends(recording)
 
 
-def test_a_stack_deeper_than_the_copy():
+def test_a_stack_deeper_than_the_copy(tmp_path):
     """Cut where the copy ends, which the stack and the counter say, with what to do about it."""
-    # By way of a shell: what a command itself maps is known before it starts.
-    command = ["/bin/sh", "-c", f"exec {path_of('recurse')} 0.3 3000"]
+    # By way of a shell: what a command itself maps is known before it starts. Each copy is a file of its own, whose
+    # table has to be made while it runs already.
+    programs = [shutil.copy(path_of("recurse"), tmp_path / f"recurse_{i}") for i in range(20)]
+    command = ["/bin/sh", "-c", "; ".join(f"{program} 0.03 3000" for program in programs)]
     shallow = record("--snapshot", 1, rate=4999, command=command)
     cut = shallow.counters["user_copy_cut"]
     assert cut == shallow.count(lambda sample: names_of(sample)[-1].startswith("[cut: the stack's copy ends"))

@@ -22,15 +22,15 @@
 
 /* ---- what was found ---- */
 
-enum { KEPT_FRAMES = 8 };
+enum { KEPT_FRAMES = 8, KEPT_TEXT = 512 };
 
 struct kept {
 	unsigned int nr_calls;
 	size_t nr_frames;
 	struct {
-		char name[200];
-		char system_name[200];
-		char file[200];
+		char name[KEPT_TEXT];
+		char system_name[KEPT_TEXT];
+		char file[KEPT_TEXT];
 		uint32_t line;
 		uint32_t start_line;
 	} frames[KEPT_FRAMES];
@@ -38,7 +38,7 @@ struct kept {
 
 static inline void copy_text(char *target, const char *text)
 {
-	snprintf(target, 200, "%s", text ? text : "?");
+	snprintf(target, KEPT_TEXT, "%s", text ? text : "?");
 }
 
 static inline void keep(size_t index, const struct name_frame *frames, size_t nr_frames, void *context)

@@ -125,6 +125,22 @@ static void test_aliases(void **state)
 #undef ASSERT_ALIAS
 }
 
+/* Constructors of templates differ by one digit, far behind. */
+static void test_aliases_of_long_names(void **state)
+{
+	char first[401], second[401];
+
+	(void)state;
+	memset(first, 'c', sizeof(first) - 1);
+	first[sizeof(first) - 1] = '\0';
+	memcpy(second, first, sizeof(first));
+	first[390] = '1';
+	second[390] = '2';
+	const struct alias aliases[] = {{first, 16, STB_GLOBAL, STT_FUNC}, {second, 16, STB_GLOBAL, STT_FUNC}};
+
+	assert_alias(first, aliases, 2);
+}
+
 static void assert_cut(size_t index, const struct name_frame *frames, size_t nr_frames, void *context)
 {
 	assert_int_equal(index, 0);
@@ -187,9 +203,9 @@ static void test_nested_many(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_symbol_ranges),    cmocka_unit_test(test_aliases),
-		cmocka_unit_test(test_long_name_is_cut), cmocka_unit_test(test_no_addresses),
-		cmocka_unit_test(test_nested_many),
+		cmocka_unit_test(test_symbol_ranges),         cmocka_unit_test(test_aliases),
+		cmocka_unit_test(test_aliases_of_long_names), cmocka_unit_test(test_long_name_is_cut),
+		cmocka_unit_test(test_no_addresses),          cmocka_unit_test(test_nested_many),
 	};
 
 	return cmocka_run_group_tests_name("names_symbols", tests, NULL, NULL);
