@@ -19,6 +19,7 @@ const volatile bool ebprof_label_thread = true;
 const volatile bool ebprof_label_tid;
 const volatile bool ebprof_label_cpu;
 const volatile bool ebprof_capture;
+const volatile bool ebprof_want_idle;
 const volatile __u32 ebprof_max_frames = USER_FRAMES_DEFAULT;
 const volatile __u32 ebprof_kernel_frames_max = KERNEL_FRAMES_MAX;
 const volatile __u32 ebprof_ring_bytes = 4 << 20;
@@ -512,7 +513,7 @@ int ebprof_clock(struct bpf_perf_event_data *ctx)
 		counters->first_ns = now;
 	counters->last_ns = now;
 	counters->runs++;
-	if (task->pid == 0)
+	if (task->pid == 0 && !ebprof_want_idle)
 		outcome = COUNTER_idle;
 	else if (!target_wanted(task))
 		outcome = COUNTER_filtered;

@@ -13,7 +13,12 @@
 #include "sample.h"
 
 /* Settings, fixed for a run. */
-extern const volatile bool ebprof_targets_are_threads; /* -t */
+extern const volatile __u32 ebprof_target_kind; /* enum target_kind */
+extern const volatile union target_name ebprof_target_names[TARGET_NAMES_MAX];
+extern const volatile struct target_cgroup ebprof_target_cgroups[TARGET_CGROUPS_MAX];
+extern const volatile __u32 ebprof_nr_target_names;
+extern const volatile __u32 ebprof_nr_target_cgroups;
+extern const volatile bool ebprof_want_idle;
 extern const volatile bool ebprof_with_children;
 extern const volatile bool ebprof_want_user;
 extern const volatile bool ebprof_want_kernel;

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * process.bpf.c - the life of processes: what runs already (a task iterator), fork, exec and exit of targets from then
- * on, and where they map code. Targets are extended and closed here, in the kernel, so that no child is missed however
- * short it lives.
+ * on, and where they map code. Listed targets are extended and closed here, in the kernel, so that no child is missed
+ * however short it lives. Where targets are described, only processes that were sampled are followed: of all others the
+ * loader hears from the side band.
  */
 #include "process.h"
 #include "target.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-const volatile bool ebprof_targets_are_threads;
+const volatile __u32 ebprof_target_kind;
+const volatile union target_name ebprof_target_names[TARGET_NAMES_MAX];
+const volatile struct target_cgroup ebprof_target_cgroups[TARGET_CGROUPS_MAX];
+const volatile __u32 ebprof_nr_target_names;
+const volatile __u32 ebprof_nr_target_cgroups;
 const volatile bool ebprof_with_children = true;
 const volatile __u32 ebprof_pidns_inode;
 __u32 ebprof_next_slot;
@@ -62,6 +67,29 @@ static __always_inline void inherit_fresh(const struct process_entry *parent, co
 	bpf_map_update_elem(&ebprof_fresh, &to, &fresh, BPF_ANY);
 }
 
+/* Lists the child of a listed process. False: it is no target. */
+static __always_inline bool join_child(const struct task_struct *parent, __u32 child)
+{
+	__u32 *held = target_find(parent);
+	__u32 flags = 0;
+
+	if (targets_are_threads() || !ebprof_with_children)
+		return false;
+	/* A command that waits for its exec starts nothing that anybody asked for. */
+	if (!held || *held & TARGET_AWAIT_EXEC) {
+		/* The number of a target that has gone is somebody else's now. */
+		if (bpf_map_lookup_elem(&ebprof_targets, &child))
+			bpf_map_delete_elem(&ebprof_targets, &child);
+		return false;
+	}
+	if (bpf_map_update_elem(&ebprof_targets, &child, &flags, BPF_ANY)) {
+		counter_add(COUNTER_targets_full, 1);
+		return false;
+	}
+	__sync_fetch_and_add(&ebprof_nr_targets, 1);
+	return true;
+}
+
 /*
  * Raw tracepoints, not the typed ones: for each typed argument that is used, newer kernels search the whole of their
  * type information by name while loading (some 7 ms each). fork, exec and exit all run in the task that they are about.
@@ -73,28 +101,15 @@ int ebprof_fork(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *child = (struct task_struct *)ctx->args[1];
 	struct process_id id = process_id_read(child);
 
-	if (id.tgid == (__u32)parent->tgid || ebprof_targets_are_threads || !ebprof_with_children)
+	if (id.tgid == (__u32)parent->tgid)
 		return 0;
-	__u32 *held = target_find(parent);
-	__u32 key = id.tgid;
-	__u32 flags = 0;
-
-	/* A command that waits for its exec starts nothing that anybody asked for. */
-	if (!held || *held & TARGET_AWAIT_EXEC) {
-		/* The number of a target that has gone is somebody else's now. */
-		if (bpf_map_lookup_elem(&ebprof_targets, &key))
-			bpf_map_delete_elem(&ebprof_targets, &key);
+	if (targets_are_listed() && !join_child(parent, id.tgid))
 		return 0;
-	}
-
-	if (bpf_map_update_elem(&ebprof_targets, &key, &flags, BPF_ANY)) {
-		counter_add(COUNTER_targets_full, 1);
-		return 0;
-	}
-	__sync_fetch_and_add(&ebprof_nr_targets, 1);
-
 	struct process_id parent_id = process_id_of(parent);
 	struct process_entry *parent_entry = bpf_map_lookup_elem(&ebprof_processes, &parent_id);
+
+	if (!targets_are_listed() && !parent_entry)
+		return 0;
 	struct process_entry entry = {};
 	bool added;
 
@@ -112,51 +127,64 @@ SEC("raw_tp/sched_process_exec")
 int ebprof_exec(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u32 *flags = target_find(task);
-
-	if (!flags)
-		return 0;
-	*flags &= ~TARGET_AWAIT_EXEC;
-
 	struct process_id id = process_id_of(task);
 	struct process_id replaced = id;
 	struct process_entry entry = {};
 	bool added;
 
 	replaced.exec_id--;
+	if (targets_are_listed()) {
+		__u32 *flags = target_find(task);
+
+		if (!flags)
+			return 0;
+		*flags &= ~TARGET_AWAIT_EXEC;
+	} else if (!bpf_map_lookup_elem(&ebprof_processes, &replaced)) {
+		return 0;
+	}
 	if (process_add(&id, &entry, &added) == 0)
 		process_announce(task, &id, &entry, &replaced, ORIGIN_EXEC);
 	return 0;
 }
 
 /*
- * A process has gone when its last thread exits. It stays a target until the loader forgets it: what the kernel does to
- * tear it down still runs as this task.
+ * A listed process stays a target until the loader forgets it: what the kernel does to tear it down still runs as this
+ * task. False: it was none, or goes on.
  */
-SEC("raw_tp/sched_process_exit")
-int ebprof_exit(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline bool leave_list(const struct task_struct *task, bool is_last)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 *held = target_find(task);
-	bool is_last = BPF_CORE_READ(task, signal, live.counter) == 0;
 
-	if (!held || *held & TARGET_EXITED || (!ebprof_targets_are_threads && !is_last))
-		return 0;
+	if (!held || *held & TARGET_EXITED || (!targets_are_threads() && !is_last))
+		return false;
 	__sync_fetch_and_add(&ebprof_nr_targets, -1);
-	if (ebprof_targets_are_threads) {
+	if (targets_are_threads()) {
 		__u32 key = target_key(task);
 
 		bpf_map_delete_elem(&ebprof_targets, &key);
 	} else {
 		*held |= TARGET_EXITED;
 	}
-	if (!is_last)
+	return true;
+}
+
+/* A process has gone when its last thread exits. */
+SEC("raw_tp/sched_process_exit")
+int ebprof_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct process_id id = process_id_of(task);
+	bool is_last = BPF_CORE_READ(task, signal, live.counter) == 0;
+
+	if (targets_are_listed() && !leave_list(task, is_last))
+		return 0;
+	if (!is_last || (!targets_are_listed() && !bpf_map_lookup_elem(&ebprof_processes, &id)))
 		return 0;
 	struct record_exit record = {
 		.type = RECORD_EXIT,
 		.pid = task_pid_here(BPF_CORE_READ(task, group_leader)),
 		.time_ns = bpf_ktime_get_ns(),
-		.id = process_id_of(task),
+		.id = id,
 	};
 
 	counter_add(COUNTER_process_events, 1);

@@ -9,6 +9,7 @@
 #define EBPROF_BPF_PROCESS_H
 
 #include "maps.h"
+#include "target.h"
 
 /*
  * Pointers are followed by BPF_CORE_READ here and below: for each pointer that a typed load follows, newer kernels
@@ -76,8 +77,13 @@ static __always_inline void process_announce(struct task_struct *task, const str
 		record.parent = *parent_id;
 	BPF_CORE_READ_INTO(&record.comm, leader, comm);
 	counter_add(COUNTER_process_events, 1);
-	/* An exec is what the loader has to answer at once: until then the image has no table. */
-	if (ring_send(&record, sizeof(record), origin == ORIGIN_EXEC ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP))
+	/*
+	 * An exec of a listed target is what the loader has to answer at once: until then the image has no table. On a
+	 * whole host there are too many for that, and most are never sampled.
+	 */
+	bool is_urgent = origin == ORIGIN_EXEC && targets_are_listed();
+
+	if (ring_send(&record, sizeof(record), is_urgent ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP))
 		bpf_map_delete_elem(&ebprof_processes, id); /* the next sample announces it again */
 }
 

@@ -253,6 +253,27 @@ struct count_key {
 #define NO_CPU 0xffffffffu
 _Static_assert(sizeof(struct count_key) == 64, "no padding in a key");
 
+/* Whose ticks become samples. */
+enum target_kind {
+	TARGET_PROCESSES, /* those in the table of targets */
+	TARGET_THREADS,   /* likewise, by thread */
+	TARGET_ALL,
+	TARGET_NAMED,     /* processes by their name */
+	TARGET_CGROUPS,   /* whoever is in one of some cgroups or below */
+};
+enum { TARGET_NAMES_MAX = 8, TARGET_CGROUPS_MAX = 8 };
+
+/* A name cut and filled with zeros to the kernel's size, so that two compare as words. */
+union target_name {
+	char text[COMM_SIZE];
+	__u64 words[COMM_SIZE / 8];
+};
+struct target_cgroup {
+	__u64 id;
+	__u32 level; /* 0 = the hierarchy's root */
+	__u32 reserved;
+};
+
 /* What a target table entry says about a process (or thread, with -t). */
 enum {
 	TARGET_AWAIT_EXEC = 1, /* a command that has not become itself yet: its ticks are filtered */

@@ -54,7 +54,7 @@ print-folders:
 W := $(O)/tests/workloads
 WORKLOAD_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -fomit-frame-pointer -fno-optimize-sibling-calls
 WORKLOADS := $(addprefix $(W)/,shares recurse depth threads forks family dlopens signals kernel clocks exits sleeper \
-	hung daemonish stubborn inlined jit odd storm paths libraries demo prober)
+	hung daemonish stubborn inlined jit odd storm paths libraries demo prober churn)
 WORKLOADS += $(W)/hostile
 OBJCOPY ?= objcopy
 STRIP ?= strip
@@ -69,6 +69,11 @@ EXECS := $(W)/exec_1 $(W)/exec_2 $(W)/exec_3
 $(EXECS): $(W)/exec_%: tests/workloads/execs.c tests/workloads/work.h tests/tests.mk
 	$(call say,CC)
 	$(Q)mkdir -p $(@D) && $(CC) $(WORKLOAD_CFLAGS) -DSTAGE=$* $< -o $@
+
+CHURNED := $(foreach number,1 2 3 4 5 6,$(W)/churned_$(number))
+$(CHURNED): $(W)/churned_%: tests/workloads/churned.c tests/workloads/work.h tests/tests.mk
+	$(call say,CC)
+	$(Q)mkdir -p $(@D) && $(CC) $(WORKLOAD_CFLAGS) -DNUMBER=$* $< -o $@ -lpthread
 
 PLUGINS := $(W)/libfirst_plugin.so $(W)/libsecond_plugin.so
 $(PLUGINS): $(W)/lib%.so: tests/workloads/plugin.c tests/workloads/work.h tests/tests.mk
@@ -146,7 +151,7 @@ $(W)/shares-no-sections: $(W)/shares-stripped
 	$(Q)cp $< $@ && dd if=/dev/zero of=$@ bs=1 seek=40 count=8 conv=notrunc status=none && \
 		dd if=/dev/zero of=$@ bs=1 seek=60 count=4 conv=notrunc status=none
 
-workloads: $(WORKLOADS) $(EXECS) $(PLUGINS) $(SHARES) $(DEPTHS) \
+workloads: $(WORKLOADS) $(EXECS) $(CHURNED) $(PLUGINS) $(SHARES) $(DEPTHS) \
 	$(addprefix $(W)/,names bits32 uncovered uncovered-stripped) \
 	$(addprefix $(W)/shares-,clang frame-pointer stripped debuglink minidebug no-sections)
 

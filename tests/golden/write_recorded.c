@@ -165,6 +165,7 @@ static struct mappings *add_process(struct processes *processes, uint32_t slot, 
 
 	process->slot = slot;
 	process->pid = pid;
+	process->executable = NO_MODULE;
 	memcpy(process->comm, comm, strlen(comm)); /* zeroed behind it */
 	table_put(&processes->by_slot, &slot, index);
 	return &process->mappings;
@@ -197,7 +198,7 @@ static void make_processes(struct processes *processes, const struct modules *mo
 	mappings_add(mappings, (struct mapping){.start = JIT,
 						.end = JIT + 0x1000,
 						.module = NO_MODULE,
-						.path = strings_intern(&processes->paths, "/memfd:jit")});
+						.path = strings_intern(&processes->files.paths, "/memfd:jit")});
 	mappings = add_process(processes, CHILD_SLOT, 200, "a;child");
 	map_file(mappings, CHILD_LIBRARY, MODULE_LIBRARY, 0x1000);
 }
@@ -426,8 +427,10 @@ int main(int argc, char **argv)
 	add_module(&modules, argv[1], "libgolden.so.1", MODULE_LIBRARY);
 	add_module(&modules, argv[1], "libbare.so", MODULE_BARE);
 	add_module(&modules, "/proc/self", "exe", MODULE_SELF);
-	processes_init(&processes, &modules, NULL);
+	processes_init(&processes, &modules, NULL, false);
 	make_processes(&processes, &modules);
+	for (size_t i = 0; i < processes.list.nr; i++)
+		processes_place_modules(&processes, &processes.list.data[i]);
 	store_init(&store, &seed);
 	add_plain_stacks(&store);
 	add_incomplete_stacks(&store);

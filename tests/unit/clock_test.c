@@ -170,7 +170,7 @@ static void test_real_ticks(void **state)
 	unsigned nr_throttled = 0;
 
 	(void)state;
-	assert_int_equal(sideband_create(0, &sideband, &problem), 0);
+	assert_int_equal(sideband_create(0, false, &sideband, &problem), 0);
 	assert_int_equal(clocks_create(CLOCK_CPU, 1000000, counting.prog_fd, sideband, &clocks, &problem), 0);
 	assert_int_equal(clocks_nr_cpus(clocks), sysconf(_SC_NPROCESSORS_ONLN));
 	assert_int_equal(clocks_nr_reporting(clocks), clocks_nr_cpus(clocks));
@@ -212,7 +212,7 @@ static void test_real_throttle(void **state)
 	unsigned nr_throttled = 0;
 
 	(void)state;
-	assert_int_equal(sideband_create(0, &sideband, NULL), 0);
+	assert_int_equal(sideband_create(0, false, &sideband, NULL), 0);
 	assert_int_equal(clocks_create(CLOCK_CPU, 10000, counting.prog_fd, sideband, &clocks, NULL), 0);
 	for (int i = 0; i < ROUNDS && nr_throttled == 0; i++) {
 		assert_int_equal(clocks_start(clocks, NULL), 0);

@@ -34,7 +34,7 @@ static int start_world(void **state)
 
 	world->reader = reader_create(NULL);
 	modules_init(&world->modules, world->reader, 16);
-	processes_init(&world->processes, &world->modules, NULL);
+	processes_init(&world->processes, &world->modules, NULL, false);
 	store_init(&world->store, &seed);
 	world->profile = profile_create();
 	profile_add_sample_type(world->profile, "samples", "count");
@@ -60,6 +60,8 @@ static void build(struct world *world)
 {
 	const struct naming_config config = {.period = 1000};
 
+	for (size_t i = 0; i < world->processes.list.nr; i++)
+		processes_place_modules(&world->processes, &world->processes.list.data[i]);
 	naming_build(&config, world->reader, &world->modules, &world->processes, &world->store, world->profile,
 		     &world->stats);
 }
@@ -218,6 +220,7 @@ static void add_process(struct world *world, uint32_t slot, const char *comm)
 
 	memcpy(vector_push(&world->processes.list)->comm, comm, strlen(comm));
 	world->processes.list.data[index].slot = slot;
+	world->processes.list.data[index].executable = NO_MODULE;
 	table_put(&world->processes.by_slot, &slot, index);
 }
 

@@ -351,8 +351,8 @@ static void test_record_refusals(void **state)
 	static const struct {
 		const char *line, *says;
 	} cases[] = {
-		{"record", "nothing to record: name a target: -p PID, or -- COMMAND"},
-		{"record --", "nothing to record: name a target: -p PID, or -- COMMAND"},
+		{"record", "nothing to record: name a target: -p PID, -a (the whole host), or -- COMMAND"},
+		{"record --", "nothing to record: name a target: -p PID, -a (the whole host), or -- COMMAND"},
 		{"record -p abc", "-p abc: give process ids, numbers from 1 to 4194304 separated by commas"},
 		{"record -p 0", "-p 0: give process ids, numbers from 1 to 4194304 separated by commas"},
 		{"record -p -1", "-p -1: give process ids, numbers from 1 to 4194304 separated by commas"},

@@ -41,7 +41,7 @@ static void mapped_files(void **state)
 	uint32_t pid = (uint32_t)getpid();
 
 	(void)state;
-	assert_int_equal(maps_read(world->processes.proc_folder, getpid(), keep_own_text, &record, NULL), 0);
+	assert_int_equal(maps_read(world->processes.files.proc_folder, getpid(), keep_own_text, &record, NULL), 0);
 	assert_int_equal(record.type, SIDEBAND_MMAP);
 	meet(pid, 0);
 	processes_handle_sideband(&world->processes, &record);

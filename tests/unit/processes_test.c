@@ -74,7 +74,7 @@ static void check_mapped(const struct process *process, const char *expected)
 	for (size_t i = 0; i < process->mappings.list.nr; i++) {
 		const struct mapping *mapping = &process->mappings.list.data[i];
 
-		strcat(strcat(text, i ? " " : ""), strings_text(&world->processes.paths, mapping->path));
+		strcat(strcat(text, i ? " " : ""), strings_text(&world->processes.files.paths, mapping->path));
 		assert_int_equal(mapping->module, NO_MODULE);
 	}
 	assert_string_equal(text, expected);

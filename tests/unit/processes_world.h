@@ -32,7 +32,7 @@ static inline int start_world(void **state)
 	world = memory_new(struct world);
 	world->tables = tables_create(world->tables_reader = reader_create(NULL), TABLES_BYTES_MAX);
 	modules_init(&world->modules, reader_create(NULL), 64);
-	processes_init(&world->processes, &world->modules, world->tables);
+	processes_init(&world->processes, &world->modules, world->tables, false);
 	mapping_runs_init(&world->processes.runs, world->slots, NR_SLOTS);
 	return 0;
 }

@@ -252,7 +252,7 @@ static int start_world(void **state)
 	struct world *world = memory_new(struct world);
 
 	modules_init(&world->modules, NULL, 16);
-	processes_init(&world->processes, &world->modules, NULL);
+	processes_init(&world->processes, &world->modules, NULL, false);
 	store_init(&world->store, &seed);
 	*state = world;
 	return 0;
@@ -278,13 +278,14 @@ static void add_process(struct world *world, uint32_t slot, const char *executab
 	*vector_push(&world->modules.list) = (struct module){.fd = -1, .path = memory_strdup("/usr/lib/java.so")};
 	*vector_push(&world->modules.list) = (struct module){
 		.fd = -1, .path = memory_strdup(executable), .info = {.is_executable = true}, .is_elf = true};
-	vector_push(&world->processes.list)->slot = slot;
+	*vector_push(&world->processes.list) = (struct process){.slot = slot, .executable = NO_MODULE};
 	table_put(&world->processes.by_slot, &slot, index);
 	struct mappings *mappings = &world->processes.list.data[index].mappings;
 
 	mappings_add(mappings, (struct mapping){.start = 0x1000, .end = 0x2000, .module = NO_MODULE});
 	mappings_add(mappings, (struct mapping){.start = 0x3000, .end = 0x4000, .module = first});
 	mappings_add(mappings, (struct mapping){.start = 0x5000, .end = 0x6000, .module = first + 1});
+	processes_place_modules(&world->processes, &world->processes.list.data[index]);
 	store_add_count(&world->store, &key, samples);
 	key.tid = 1;
 	store_add_count(&world->store, &key, samples);

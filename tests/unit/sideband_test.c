@@ -84,7 +84,7 @@ static struct sideband *open_or_skip(size_t ring_bytes)
 {
 	struct sideband *sideband = NULL;
 	struct problem problem = {""};
-	int error = sideband_create(ring_bytes, &sideband, &problem);
+	int error = sideband_create(ring_bytes, false, &sideband, &problem);
 
 	if (error == -EACCES || error == -EPERM || error == -ENOSYS) {
 		print_message("skipped: %s\n", problem.text);
@@ -351,7 +351,7 @@ static void test_bad_size(void **state)
 	struct problem problem = {""};
 
 	(void)state;
-	assert_int_equal(sideband_create(SIZE_MAX, &sideband, &problem), -EINVAL);
+	assert_int_equal(sideband_create(SIZE_MAX, false, &sideband, &problem), -EINVAL);
 	assert_null(sideband);
 	assert_true(strlen(problem.text) > 0);
 	sideband_destroy(NULL);

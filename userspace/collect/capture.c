@@ -113,7 +113,7 @@ void capture_finish(struct capture *capture, const struct processes *processes, 
 				.module_offset = mapping->module_offset,
 				.module = mapping->module,
 			};
-			const char *path = mapping->module == NO_MODULE ? strings_text(&processes->paths, mapping->path)
+			const char *path = mapping->module == NO_MODULE ? strings_text(&processes->files.paths, mapping->path)
 									: modules->list.data[mapping->module].path;
 
 			put_head(capture, CAPTURE_MAPPING, sizeof(head) + strlen(path));

@@ -19,11 +19,20 @@
 #include "table.h"
 #include "vector.h"
 
+/* Where some process has a module mapped. */
+struct module_place {
+	uint64_t start, end;
+	uint64_t file_offset, module_offset; /* of start */
+};
+
 struct module {
 	int fd;     /* reader_open()'s handle, held for the run */
 	char *path; /* as the target sees it, without " (deleted)" */
 	struct object_info info;
 	bool is_elf;
+	bool is_placed; /* place holds where it was met first */
+	struct module_place place;
+	bool is_table_requested; /* of tables.h */
 	bool is_lost; /* a reader process was lost already at its headers: nothing more is asked of it */
 };
 

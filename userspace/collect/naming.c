@@ -80,21 +80,6 @@ static uint32_t add_mapping(struct naming *naming, const char *path, uint64_t st
 	return profile_add_mapping(naming->profile, &mapping);
 }
 
-/* The first mapping of a module in any process, in the order in which processes were met. */
-static const struct mapping *first_mapping_of(const struct naming *naming, uint32_t module)
-{
-	const struct processes *processes = naming->processes;
-
-	for (size_t i = 0; i < processes->list.nr; i++) {
-		const struct mappings *mappings = &processes->list.data[i].mappings;
-
-		for (size_t j = 0; j < mappings->list.nr; j++)
-			if (mappings->list.data[j].module == module)
-				return &mappings->list.data[j];
-	}
-	return NULL;
-}
-
 /*
  * The profile's mapping of a module. It spans the executable segments, so that every frame of the file lies in it even
  * if the process had mapped them in pieces.
@@ -106,10 +91,10 @@ static struct placement *place_module(struct naming *naming, uint32_t module)
 	if (placement->placed)
 		return placement;
 	const struct module *file = &naming->modules->list.data[module];
-	const struct mapping *mapping = first_mapping_of(naming, module);
-	uint64_t bias = mapping ? mapping->start - mapping->module_offset : 0;
-	uint64_t start = mapping ? mapping->start : bias, limit = mapping ? mapping->end : bias + 1;
-	uint64_t file_offset = mapping ? mapping->file_offset : 0;
+	uint64_t bias = file->is_placed ? file->place.start - file->place.module_offset : 0;
+	uint64_t start = file->is_placed ? file->place.start : bias;
+	uint64_t limit = file->is_placed ? file->place.end : bias + 1;
+	uint64_t file_offset = file->is_placed ? file->place.file_offset : 0;
 
 	for (uint32_t i = 0; i < file->info.nr_segments; i++) {
 		const struct object_segment *segment = &file->info.segments[i];
@@ -275,6 +260,11 @@ static void name_kernel(struct naming *naming, uint32_t frame, uint64_t pc)
 		return;
 	}
 	uint32_t mapping = naming->kernel.mapping;
+	struct profile_mapping *kernel = &naming->profile->mappings.data[mapping];
+
+	/* Code of the time of booting lies behind the rest, and idle CPUs are still in it. */
+	if (!symbol.module && pc >= kernel->limit && symbol.end > pc)
+		kernel->limit = symbol.end;
 
 	if (symbol.module) {
 		char name[128];
@@ -312,7 +302,7 @@ static void name_raw(struct naming *naming, uint32_t frame, uint64_t pc, uint64_
 			name, "");
 		return;
 	}
-	const char *path = strings_text(&naming->processes->paths, mapping->path);
+	const char *path = strings_text(&naming->processes->files.paths, mapping->path);
 	uint32_t placed = add_mapping(naming, path[0] ? path : "[anon]", mapping->start, mapping->end, 0, NULL);
 	_cleanup_free_ char *name = memory_format(path[0] == '[' ? "%s+0x%" PRIx64 : "[%s]+0x%" PRIx64,
 						  path[0] ? path : "anonymous code", lookup_pc);
@@ -438,17 +428,15 @@ static void place_main_executable(struct naming *naming)
 {
 	const struct processes *processes = naming->processes;
 
+	if (naming->config->is_host) {
+		add_mapping(naming, "[all processes]", 0, 0, 0, NULL);
+		return;
+	}
 	for (size_t i = 0; i < processes->list.nr; i++) {
-		const struct mappings *mappings = &processes->list.data[i].mappings;
-
-		for (size_t j = 0; j < mappings->list.nr; j++) {
-			uint32_t module = mappings->list.data[j].module;
-
-			if (module == NO_MODULE || !naming->modules->list.data[module].info.is_executable)
-				continue;
-			place_module(naming, module);
-			return;
-		}
+		if (processes->list.data[i].executable == NO_MODULE)
+			continue;
+		place_module(naming, processes->list.data[i].executable);
+		return;
 	}
 	const char *name =
 		processes->list.nr && processes->list.data[0].comm[0] ? processes->list.data[0].comm : "unknown";

@@ -19,6 +19,7 @@
 #include "store.h"
 
 struct naming_config {
+	bool is_host;    /* of no process in particular */
 	uint64_t period; /* what one sample is worth, in the unit of the second sample type */
 	bool label_pid, label_comm, label_thread, label_tid, label_cpu;
 };

@@ -2,15 +2,11 @@
 #include "processes.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "maps.h"
-#include "message.h"
 #include "replaced_text.h"
-#include "time_now.h"
+#include "rescan.h"
 
 enum {
 	NO_IMAGE = UINT32_MAX,
@@ -21,13 +17,12 @@ enum {
 	EXITED_REST_DRAINS = 2,           /* a process can still be sampled a little after its exit was announced */
 };
 
-void processes_init(struct processes *processes, struct modules *modules, struct tables *tables)
+void processes_init(struct processes *processes, struct modules *modules, struct tables *tables, bool follow_all)
 {
 	memset(processes, 0, sizeof(*processes));
-	processes->modules = modules;
-	processes->tables = tables;
-	processes->proc_folder = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	strings_init(&processes->paths);
+	mapped_files_init(&processes->files, modules, tables);
+	processes->files.tables_wait = follow_all;
+	processes->follow_all = follow_all;
 	table_init(&processes->by_id, sizeof(struct process_id));
 	table_init(&processes->by_slot, sizeof(uint32_t));
 	table_init(&processes->by_pid, sizeof(uint32_t));
@@ -55,9 +50,7 @@ void processes_deinit(struct processes *processes)
 	table_deinit(&processes->by_slot);
 	table_deinit(&processes->by_pid);
 	mapping_runs_deinit(&processes->runs);
-	strings_deinit(&processes->paths);
-	if (processes->proc_folder >= 0)
-		close(processes->proc_folder);
+	mapped_files_deinit(&processes->files);
 }
 
 /* ---- finding ---- */
@@ -105,92 +98,13 @@ static struct process *intern_image(struct processes *processes, const struct pr
 		process->id = *id;
 		process->slot = slot;
 		process->run = NO_RUN;
+		process->executable = NO_MODULE;
 		table_put(&processes->by_slot, &slot, index);
 	}
 	return &processes->list.data[index];
 }
 
 /* ---- mappings ---- */
-
-/* Turns a reported mapping into one of ours, asking for the unwind table of a file that was not known. */
-static struct mapping make_mapping(struct processes *processes, const struct module_source *source,
-				   uint64_t file_offset)
-{
-	bool added = false;
-	struct mapping mapping = {
-		.start = source->start,
-		.end = source->end,
-		.file_offset = file_offset,
-		.module = modules_find(processes->modules, source, &added),
-		.path = strings_intern(&processes->paths, modules_is_anonymous(source->path) ? "" : source->path),
-	};
-
-	if (mapping.module == NO_MODULE)
-		return mapping;
-	const struct module *module = &processes->modules->list.data[mapping.module];
-
-	if (added)
-		tables_request_module(processes->tables, processes->modules, mapping.module);
-	/* Data mapped executable, say: no rows or names would be right for it. */
-	if (!module_offset_of(module, file_offset, &mapping.module_offset))
-		mapping.module = NO_MODULE;
-	return mapping;
-}
-
-struct rescan {
-	struct processes *processes;
-	uint32_t pid;
-	struct mappings *mappings;
-	struct first_pages first_pages;
-};
-
-static void add_map_line(const struct map_line *line, void *context)
-{
-	struct rescan *rescan = context;
-
-	if (!line->executable) {
-		first_pages_add(&rescan->first_pages, line);
-		return;
-	}
-	struct module_source source = {
-		.pid = (pid_t)rescan->pid,
-		.start = line->start,
-		.end = line->end,
-		.path = line->path,
-		.major = line->major,
-		.minor = line->minor,
-		.inode = line->inode,
-	};
-
-	mappings_add(rescan->mappings, make_mapping(rescan->processes, &source, line->file_offset));
-}
-
-/* Finds, among mappings that were just read, those that took the place of a file's code. */
-static void find_replaced(struct rescan *rescan, struct process *process)
-{
-	struct modules *modules = rescan->processes->modules;
-	uint32_t nr_known = (uint32_t)modules->list.nr;
-	uint32_t budget = COMPARED_MAX - process->compared;
-
-	replaced_text_search(modules, (pid_t)process->pid, &rescan->first_pages, rescan->mappings, &budget);
-	process->compared = COMPARED_MAX - budget;
-	for (uint32_t id = nr_known; id < modules->list.nr; id++)
-		tables_request_module(rescan->processes->tables, modules, id);
-}
-
-struct identity_check {
-	uint32_t pid;
-	const struct process_id *id;
-	bool same;
-};
-
-static void check_identity(const struct task_entry *task, void *context)
-{
-	struct identity_check *check = context;
-
-	if (task->pid == check->pid && memcmp(&task->id, check->id, sizeof(task->id)) == 0)
-		check->same = true;
-}
 
 /* Points the kernel's entry of an image at its run. */
 static void publish_entry(struct processes *processes, const struct process *process)
@@ -208,15 +122,9 @@ static void publish_entry(struct processes *processes, const struct process *pro
 	programs_set_process(processes->programs, &process->id, &entry);
 }
 
-/*
- * Reads an image's mappings from /proc. The pid may have become another image meanwhile, so the identity is read
- * afterwards, from the kernel; if it changed, what was read belongs to somebody else.
- */
-static void rescan_image(struct processes *processes, struct process *process)
+static void rescan_image(struct processes *processes, struct process *process, struct rescans *rescans)
 {
-	struct mappings fresh = {0};
-	struct rescan rescan = {.processes = processes, .pid = process->pid, .mappings = &fresh};
-	struct identity_check check = {.pid = process->pid, .id = &process->id};
+	uint32_t budget = COMPARED_MAX - process->compared;
 
 	process->stale = false;
 	process->doubtful = false;
@@ -224,29 +132,68 @@ static void rescan_image(struct processes *processes, struct process *process)
 	if (process->exited || process->is_kthread || !process->pid)
 		return;
 	processes->nr_rescans++;
-	uint64_t read_ns = time_now_ns(CLOCK_MONOTONIC);
-	int error = maps_read(processes->proc_folder, (pid_t)process->pid, add_map_line, &rescan, NULL);
+	rescans_read(rescans, &processes->files, &process->id, (pid_t)process->pid,
+		     (uint32_t)(process - processes->list.data), &budget);
+	process->compared = COMPARED_MAX - budget;
+}
 
-	if (!error)
-		error = programs_each_task(processes->programs, check_identity, &check);
-	if (!error && check.same)
-		find_replaced(&rescan, process);
-	first_pages_deinit(&rescan.first_pages);
-	if (error || !check.same) {
-		mappings_deinit(&fresh);
-		return;
-	}
+/* The mappings that were read are the image's. */
+static void take_rescan(struct processes *processes, struct rescan *rescan)
+{
+	struct process *process = &processes->list.data[rescan->image];
+
+	process->known_ns = process->read_ns = rescan->read_ns;
 	/* What it lacked is not there: a new run would only use up slots. */
-	process->known_ns = process->read_ns = read_ns;
-	if (process->run != NO_RUN && mappings_equal(&process->mappings, &fresh)) {
-		mappings_deinit(&fresh);
+	if (process->run != NO_RUN && mappings_equal(&process->mappings, &rescan->mappings)) {
 		if (!process->unpublished)
 			publish_entry(processes, process);
 		return;
 	}
 	mappings_deinit(&process->mappings);
-	process->mappings = fresh;
+	process->mappings = rescan->mappings;
+	memset(&rescan->mappings, 0, sizeof(rescan->mappings));
 	process->unpublished = true;
+}
+
+static void rescan_stale(struct processes *processes)
+{
+	struct rescans rescans;
+
+	rescans_init(&rescans);
+	for (size_t i = 0; i < processes->dirty.nr; i++) {
+		struct process *process = &processes->list.data[processes->dirty.data[i]];
+
+		if (process->stale)
+			rescan_image(processes, process, &rescans);
+	}
+	rescans_check(&rescans, processes->programs);
+	for (size_t i = 0; i < rescans.list.nr; i++)
+		if (rescans.list.data[i].is_same)
+			take_rescan(processes, &rescans.list.data[i]);
+	rescans_deinit(&rescans);
+}
+
+void processes_place_modules(struct processes *processes, struct process *process)
+{
+	for (size_t i = 0; i < process->mappings.list.nr; i++) {
+		const struct mapping *mapping = &process->mappings.list.data[i];
+
+		if (mapping->module == NO_MODULE)
+			continue;
+		struct module *module = &processes->files.modules->list.data[mapping->module];
+
+		if (process->executable == NO_MODULE && module->info.is_executable)
+			process->executable = mapping->module;
+		if (module->is_placed)
+			continue;
+		module->is_placed = true;
+		module->place = (struct module_place){
+			.start = mapping->start,
+			.end = mapping->end,
+			.file_offset = mapping->file_offset,
+			.module_offset = mapping->module_offset,
+		};
+	}
 }
 
 /* Writes an image's mappings as a new run and points the kernel's entry at it. */
@@ -255,6 +202,9 @@ static void publish_image(struct processes *processes, struct process *process)
 	uint32_t count = (uint32_t)process->mappings.list.nr;
 
 	process->unpublished = false;
+	processes_place_modules(processes, process);
+	/* Also of one that has exited: its samples may wait. */
+	mapped_files_request_tables(&processes->files, &process->mappings);
 	if (!count || process->exited)
 		return;
 	uint32_t run = count > MAPPINGS_PER_PROCESS_MAX ? NO_RUN : mapping_runs_take(&processes->runs, count);
@@ -302,12 +252,11 @@ bool processes_publish(struct processes *processes)
 {
 	size_t nr = processes->dirty.nr;
 
+	rescan_stale(processes);
 	for (size_t i = 0; i < nr; i++) {
 		struct process *process = &processes->list.data[processes->dirty.data[i]];
 
 		process->queued = false;
-		if (process->stale)
-			rescan_image(processes, process);
 		if (process->unpublished)
 			publish_image(processes, process);
 	}
@@ -329,7 +278,7 @@ bool processes_want_rest(const struct processes *processes)
 	return processes->resting.nr > RESTING_MAX || processes->nr_refused;
 }
 
-void processes_rest(struct processes *processes)
+void processes_rest(struct processes *processes, const struct store *store)
 {
 	size_t left = 0;
 
@@ -344,6 +293,8 @@ void processes_rest(struct processes *processes)
 		programs_forget_target(processes->programs, process->id.tgid);
 		mapping_runs_leave(&processes->runs, process->run);
 		process->run = NO_RUN;
+		if (store && !store_needs_process(store, process->slot))
+			mappings_deinit(&process->mappings);
 	}
 	processes->resting.nr = left;
 	mapping_runs_rest(&processes->runs);
@@ -371,24 +322,9 @@ void processes_add_running(struct processes *processes, const struct task_entry 
 	intern_pid(processes, task->pid)->image = (uint32_t)(process - processes->list.data);
 }
 
-static void prepare_map_line(const struct map_line *line, void *context)
-{
-	struct rescan *rescan = context;
-	struct mappings dropped = {0};
-
-	if (!line->executable)
-		return;
-	rescan->mappings = &dropped;
-	add_map_line(line, rescan);
-	mappings_deinit(&dropped);
-}
-
 void processes_prepare(struct processes *processes, uint32_t pid)
 {
-	struct rescan rescan = {.processes = processes, .pid = pid};
-
-	/* Whatever is wrong with the pid is told when it becomes a target. */
-	maps_read(processes->proc_folder, (pid_t)pid, prepare_map_line, &rescan, NULL);
+	mapped_files_prepare(&processes->files, (pid_t)pid);
 }
 
 void processes_expect(struct processes *processes, uint32_t pid)
@@ -403,6 +339,7 @@ static void inherit(struct processes *processes, struct process *process, const 
 
 	if (parent) {
 		mappings_copy(&process->mappings, &parent->mappings);
+		process->executable = parent->executable;
 		process->is_kthread = parent->is_kthread;
 	}
 	if (record->entry.count) {
@@ -424,6 +361,30 @@ static void inherit(struct processes *processes, struct process *process, const 
 		publish_entry(processes, process);
 }
 
+static void forget_pending(struct pid_state *state)
+{
+	state->in_exec = false;
+	state->is_whole = false;
+	mappings_deinit(&state->pending);
+}
+
+/*
+ * The kernel's entry of this image had gone, and it was sampled once more: it takes long to tear down. It is known by a
+ * new number, too.
+ */
+static void meet_again(struct processes *processes, struct process *process, const struct record_process *record)
+{
+	uint32_t index = (uint32_t)(process - processes->list.data);
+
+	if (record->entry.slot == process->slot)
+		return;
+	table_put(&processes->by_slot, &record->entry.slot, index);
+	process->slot = record->entry.slot;
+	process->rested = 0;
+	process->exited = false;
+	retire(processes, process);
+}
+
 void processes_handle_record(struct processes *processes, const struct record_process *record)
 {
 	struct pid_state *state = intern_pid(processes, record->pid);
@@ -434,14 +395,19 @@ void processes_handle_record(struct processes *processes, const struct record_pr
 
 	if (replaced)
 		retire(processes, replaced);
-	if (!added)
+	if (!added) {
+		meet_again(processes, process, record);
 		return;
+	}
 	process->pid = record->pid;
+	process->met_ns = record->time_ns;
 	memcpy(process->comm, record->comm, sizeof(process->comm));
+	bool is_whole = state->is_whole && (state->in_exec || state->image == NO_IMAGE);
+
 	state->image = (uint32_t)(process - processes->list.data);
 	if (record->origin == ORIGIN_FORK) {
 		inherit(processes, process, record);
-	} else if (state->in_exec) {
+	} else if (is_whole) {
 		mappings_deinit(&process->mappings);
 		process->mappings = state->pending;
 		memset(&state->pending, 0, sizeof(state->pending));
@@ -450,7 +416,7 @@ void processes_handle_record(struct processes *processes, const struct record_pr
 		/* The side band said nothing of it: lost, or it began before us. */
 		mark(processes, process, true);
 	}
-	state->in_exec = false;
+	forget_pending(state);
 }
 
 void processes_handle_exit(struct processes *processes, const struct record_exit *record)
@@ -468,8 +434,7 @@ void processes_handle_exit(struct processes *processes, const struct record_exit
 
 	if (state && state->image == (uint32_t)(process - processes->list.data)) {
 		state->image = NO_IMAGE;
-		state->in_exec = false;
-		mappings_deinit(&state->pending);
+		forget_pending(state);
 	}
 }
 
@@ -488,22 +453,15 @@ void processes_handle_no_mapping(struct processes *processes, const struct recor
 
 static void handle_mmap(struct processes *processes, struct pid_state *state, const struct sideband_record *record)
 {
-	struct module_source source = {
-		.pid = (pid_t)record->pid,
-		.start = record->mmap.start,
-		.end = record->mmap.end,
-		.path = record->mmap.path,
-		.build_id = record->mmap.build_id,
-		.build_id_size = record->mmap.build_id_size,
-		.major = record->mmap.major,
-		.minor = record->mmap.minor,
-		.inode = record->mmap.inode,
-	};
-	struct mapping mapping = make_mapping(processes, &source, record->mmap.file_offset);
+	if (!state->in_exec && state->image == NO_IMAGE && !state->is_whole)
+		return;
+	struct mapping mapping = mapped_files_make(&processes->files, record);
 
-	if (state->in_exec) {
+	if (state->in_exec || state->image == NO_IMAGE) {
 		if (state->pending.list.nr < MAPPINGS_PER_PROCESS_MAX)
 			mappings_add(&state->pending, mapping);
+		else
+			state->is_whole = false;
 	} else if (state->image != NO_IMAGE) {
 		struct process *process = &processes->list.data[state->image];
 
@@ -517,7 +475,7 @@ static void handle_mmap(struct processes *processes, struct pid_state *state, co
 		uint32_t budget = COMPARED_MAX - process->compared;
 
 		if (process->nr_added++ < ADDED_MAX)
-			replaced_text_add(processes->modules, (pid_t)process->pid, mapping, &process->mappings,
+			replaced_text_add(processes->files.modules, (pid_t)process->pid, mapping, &process->mappings,
 					  &budget);
 		process->compared = COMPARED_MAX - budget;
 		if (record->time_ns > process->known_ns)
@@ -542,8 +500,9 @@ const struct process *processes_find_replaced(const struct processes *processes,
 static void handle_comm(struct processes *processes, struct pid_state *state, const struct sideband_record *record)
 {
 	if (record->comm.is_exec) {
+		forget_pending(state);
 		state->in_exec = true;
-		mappings_deinit(&state->pending);
+		state->is_whole = true;
 		return;
 	}
 	/* The process's name is its main thread's. */
@@ -555,16 +514,68 @@ static void handle_comm(struct processes *processes, struct pid_state *state, co
 	strncpy(process->comm, record->comm.name, sizeof(process->comm) - 1);
 }
 
+/* A process that nobody has sampled yet begins with what its parent has. */
+static void handle_fork(struct processes *processes, const struct sideband_record *record)
+{
+	struct pid_state *child = intern_pid(processes, record->pid);
+	const struct pid_state *parent = find_pid(processes, record->fork.parent_pid);
+	const struct mappings *mappings = NULL;
+
+	/* The number was another process's, whose end we were not told. */
+	if (child->image != NO_IMAGE) {
+		struct process *former = &processes->list.data[child->image];
+
+		if (former->met_ns >= record->time_ns)
+			return;
+		retire(processes, former);
+		child->image = NO_IMAGE;
+	}
+	forget_pending(child);
+	if (parent && (parent->in_exec || parent->image == NO_IMAGE)) {
+		mappings = parent->is_whole ? &parent->pending : NULL;
+	} else if (parent) {
+		const struct process *process = &processes->list.data[parent->image];
+
+		mappings = process->stale || process->doubtful ? NULL : &process->mappings;
+	}
+	if (!mappings)
+		return;
+	child->is_whole = true;
+	mappings_copy(&child->pending, mappings);
+}
+
+/* Records are missing: what is held may be wrong, and what waits for its image may not be all. */
+static void handle_loss(struct processes *processes)
+{
+	for (size_t i = 0; i < processes->list.nr; i++) {
+		struct process *process = &processes->list.data[i];
+
+		if (process->exited)
+			continue;
+		process->doubtful = true;
+		mark(processes, process, true);
+	}
+	for (size_t i = 0; i < processes->pids.nr; i++) {
+		processes->pids.data[i].is_whole = false;
+		mappings_deinit(&processes->pids.data[i].pending);
+	}
+}
+
 void processes_handle_sideband(struct processes *processes, const struct sideband_record *record)
 {
 	struct pid_state *state = record->pid ? find_pid(processes, record->pid) : NULL; /* 0 is anybody's */
 
+	if (processes->follow_all && record->type == SIDEBAND_COMM && record->comm.is_exec && record->pid)
+		state = intern_pid(processes, record->pid);
 	if (record->type == SIDEBAND_LOST) {
-		for (size_t i = 0; i < processes->list.nr; i++)
-			if (!processes->list.data[i].exited) {
-				processes->list.data[i].doubtful = true;
-				mark(processes, &processes->list.data[i], true);
-			}
+		handle_loss(processes);
+	} else if (record->type == SIDEBAND_FORK) {
+		if (record->pid && record->pid != record->fork.parent_pid)
+			handle_fork(processes, record);
+	} else if (record->type == SIDEBAND_EXIT) {
+		/* Images end with the programs' record, which comes with the last thread. */
+		if (state && record->pid == record->tid && state->image == NO_IMAGE)
+			forget_pending(state);
 	} else if (state && record->type == SIDEBAND_MMAP) {
 		handle_mmap(processes, state, record);
 	} else if (state && record->type == SIDEBAND_COMM) {

@@ -6,6 +6,9 @@
  * another by exec, exited) and the side band's (a mapping appeared, a name changed). They are handed in here merged by
  * time. At exec the side band speaks first: its COMM record with the exec mark and the mappings of the new executable
  * come before the programs' record that gives the image its identity, so they wait under the pid until then.
+ *
+ * Where targets are described rather than listed, an image has its identity with its first sample only. Until then all
+ * that is known of a process waits under its pid: what it has mapped since its exec, or what it got from its parent.
  */
 #ifndef EBPROF_COLLECT_PROCESSES_H
 #define EBPROF_COLLECT_PROCESSES_H
@@ -13,14 +16,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "mapped_files.h"
 #include "mapping_runs.h"
 #include "mappings.h"
 #include "modules.h"
 #include "programs.h"
 #include "sideband.h"
-#include "strings.h"
+#include "store.h"
 #include "table.h"
-#include "tables.h"
 #include "vector.h"
 
 struct process {
@@ -39,26 +42,26 @@ struct process {
 	uint32_t compared; /* how often its memory was compared with files' code */
 	char comm[COMM_SIZE];
 	struct mappings mappings;
-	uint32_t run; /* NO_RUN = the walker has none */
+	uint32_t executable; /* module; NO_MODULE = not known */
+	uint32_t run;        /* NO_RUN = the walker has none */
 	uint32_t generation;
 	uint64_t known_ns; /* CLOCK_MONOTONIC: what was mapped up to then is in mappings */
 	uint64_t read_ns;  /* when they were last read from /proc; 0 = never */
+	uint64_t met_ns;   /* when the programs met it */
 };
 
-/* What is known of a pid: the image that it is, and what the side band said of the one that it is becoming. */
+/* What is known of a pid: the image that it is, and what the side band said of one that the programs did not meet. */
 struct pid_state {
 	uint32_t image; /* index into list, UINT32_MAX = none yet */
 	bool in_exec;   /* the exec mark came, the image's identity did not yet */
-	char comm[COMM_SIZE];
+	bool is_whole;  /* pending is all that the process has mapped */
 	struct mappings pending;
 };
 
 struct processes {
 	struct programs *programs; /* borrowed */
-	struct modules *modules;
-	struct tables *tables;
-	int proc_folder;
-	struct strings paths;
+	struct mapped_files files;
+	bool follow_all;             /* processes that no program has met, too: one of them may be sampled next */
 	VECTOR(struct process) list; /* images are never taken out: names are asked for after the run */
 	VECTOR(uint32_t) dirty;      /* images that are stale or unpublished */
 	VECTOR(uint32_t) resting;    /* images that have exited and that the kernel still knows */
@@ -71,7 +74,8 @@ struct processes {
 	uint64_t nr_rescans, nr_mappings_refused;
 };
 
-void processes_init(struct processes *processes, struct modules *modules, struct tables *tables);
+/* follow_all: see above; unwind tables are asked for only once a process is sampled then. */
+void processes_init(struct processes *processes, struct modules *modules, struct tables *tables, bool follow_all);
 void processes_deinit(struct processes *processes);
 
 /* Before there are programs: asks for the tables of what a running process has mapped. */
@@ -93,16 +97,25 @@ void processes_handle_no_mapping(struct processes *processes, const struct recor
 void processes_handle_sideband(struct processes *processes, const struct sideband_record *record);
 
 /*
- * The image of which a mapping that the side band tells of takes the place of another file's; NULL = of none. Asked before
- * the record is handed in.
+ * The image of which a mapping that the side band tells of takes the place of another file's; NULL = of none. Asked
+ * before the record is handed in.
  */
 const struct process *processes_find_replaced(const struct processes *processes, const struct sideband_record *record);
+
+/*
+ * For names: notes where the files of a process are mapped, and which of them it is known by. Publishing does that;
+ * exposed for tests.
+ */
+void processes_place_modules(struct processes *processes, struct process *process);
 
 /* Reads again what is stale and publishes what changed. True when anything did. */
 bool processes_publish(struct processes *processes);
 
-/* After a generation switch and a full drain: frees what no program can use any more. */
-void processes_rest(struct processes *processes);
+/*
+ * After a generation switch and a full drain: frees what no program can use any more. What an image has mapped is only
+ * kept when it has exited if store holds stacks that need it for names; NULL = keep all.
+ */
+void processes_rest(struct processes *processes, const struct store *store);
 /* Whether that is wanted soon: many images have exited, or one found no room for its mappings. */
 bool processes_want_rest(const struct processes *processes);
 

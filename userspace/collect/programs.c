@@ -73,10 +73,25 @@ static void set_max_entries(struct bpf_map *map, uint32_t entries)
 		bpf_map__set_max_entries(map, entries);
 }
 
+static void configure_targets(struct recorder_bpf *skeleton, const struct programs_config *config)
+{
+	skeleton->rodata->ebprof_target_kind = config->target_kind;
+	skeleton->rodata->ebprof_with_children = config->with_children;
+	skeleton->rodata->ebprof_want_idle = config->want_idle;
+	skeleton->rodata->ebprof_nr_target_names = config->nr_target_names;
+	skeleton->rodata->ebprof_nr_target_cgroups = config->nr_target_cgroups;
+	for (uint32_t i = 0; i < config->nr_target_names; i++)
+		skeleton->rodata->ebprof_target_names[i] = config->target_names[i];
+	for (uint32_t i = 0; i < config->nr_target_cgroups; i++)
+		skeleton->rodata->ebprof_target_cgroups[i] = config->target_cgroups[i];
+	/* Whoever is described rather than listed may come at any time: there is always one more. */
+	skeleton->bss->ebprof_nr_targets =
+		config->target_kind != TARGET_PROCESSES && config->target_kind != TARGET_THREADS;
+}
+
 static void configure(struct recorder_bpf *skeleton, const struct programs_config *config)
 {
-	skeleton->rodata->ebprof_targets_are_threads = config->targets_are_threads;
-	skeleton->rodata->ebprof_with_children = config->with_children;
+	configure_targets(skeleton, config);
 	skeleton->rodata->ebprof_want_user = config->want_user;
 	skeleton->rodata->ebprof_want_kernel = config->want_kernel;
 	skeleton->rodata->ebprof_label_thread = config->label_thread;

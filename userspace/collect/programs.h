@@ -17,7 +17,13 @@
 #include "sample.h"
 
 struct programs_config {
-	bool targets_are_threads, with_children;
+	enum target_kind target_kind;
+	bool with_children; /* of listed processes */
+	bool want_idle;     /* what the kernel does on an idle CPU is wanted, too */
+	const union target_name *target_names;
+	uint32_t nr_target_names; /* TARGET_NAMES_MAX at most */
+	const struct target_cgroup *target_cgroups;
+	uint32_t nr_target_cgroups; /* TARGET_CGROUPS_MAX at most */
 	bool want_user, want_kernel;
 	bool label_thread, label_tid, label_cpu;
 	bool capture;

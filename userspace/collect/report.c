@@ -208,16 +208,13 @@ static enum target_runtime find_runtime(const struct report_input *input)
 	vector_free(&samples);
 	const struct process *process = processes_find_slot(input->processes, heaviest);
 
-	for (size_t i = 0; process && i < process->mappings.list.nr; i++) {
-		uint32_t module = process->mappings.list.data[i].module;
+	if (!process || process->executable == NO_MODULE)
+		return RUNTIME_NATIVE;
+	const char *name = module_name(&input->modules->list.data[process->executable]);
 
-		if (module == NO_MODULE || !input->modules->list.data[module].info.is_executable)
-			continue;
-		for (size_t j = 0; j < ARRAY_SIZE(known); j++)
-			if (strncmp(module_name(&input->modules->list.data[module]), known[j].prefix,
-				    strlen(known[j].prefix)) == 0)
-				return known[j].runtime;
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (strncmp(name, known[i].prefix, strlen(known[i].prefix)) == 0)
+			return known[i].runtime;
 	return RUNTIME_NATIVE;
 }
 

@@ -177,7 +177,7 @@ static bool is_probes_page(const struct second_chance *chance, const struct proc
 	const struct mapping *mapping = mappings_find(&process->mappings, pc);
 
 	return mapping && mapping->module == NO_MODULE &&
-	       strcmp(strings_text(&chance->config.processes->paths, mapping->path), "[uprobes]") == 0;
+	       strcmp(strings_text(&chance->config.processes->files.paths, mapping->path), "[uprobes]") == 0;
 }
 
 static void walk_sample(struct second_chance *chance, const struct process *process, const struct waiting *sample)

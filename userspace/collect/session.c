@@ -176,12 +176,15 @@ static void drain_counts(struct session *session)
 	if (error)
 		message_warn("cannot drain the counts (%s)", strerror(-error));
 	round_of_drains(session);
-	processes_rest(&session->processes);
+	processes_rest(&session->processes, session->capture ? NULL : &session->store);
 	session->earliest_switch_ns = time_now_ns(CLOCK_MONOTONIC) + COUNTS_SWITCH_MIN_MS * 1000000ull;
 	session->next_switch_ns = time_now_ns(CLOCK_MONOTONIC) + COUNTS_SWITCH_MS * 1000000ull;
 }
 
 /* ---- setting up ---- */
+
+_Static_assert((int)SESSION_NAMES_MAX == (int)TARGET_NAMES_MAX, "one limit");
+_Static_assert((int)SESSION_CGROUPS_MAX == (int)TARGET_CGROUPS_MAX, "one limit");
 
 static struct programs_config programs_config_of(const struct session *session, const struct stack_key *seed)
 {
@@ -189,7 +192,8 @@ static struct programs_config programs_config_of(const struct session *session, 
 	uint32_t ring = config->capture_path ? CAPTURE_RING_BYTES : RING_BYTES;
 
 	return (struct programs_config){
-		.targets_are_threads = config->nr_tids > 0,
+		.target_kind = targets_kind(config),
+		.want_idle = config->idle,
 		.with_children = config->with_children,
 		.want_user = config->part != PART_KERNEL,
 		.want_kernel = config->part != PART_USER,
@@ -249,13 +253,21 @@ static int set_up(struct session *session, struct problem *problem)
 	store_init(&session->store, &seed);
 	modules_init(&session->modules, session->reader, MODULES_MAX_SESSION);
 	session->tables = tables_create(session->tables_reader, session->config.unwind_bytes_max);
-	processes_init(&session->processes, &session->modules, session->tables);
+	processes_init(&session->processes, &session->modules, session->tables,
+		       targets_are_described(&session->config));
 	if (got != sizeof(seed))
 		return problem_set(problem, -EIO, "cannot get random numbers (%s)", strerror(errno));
 	/* Copies of stacks pass through the ring as well, which no core dump may hold either. */
 	if (session->config.snapshot_bytes || session->config.capture_path)
 		prctl(PR_SET_DUMPABLE, 0);
 	struct programs_config config = programs_config_of(session, &seed);
+	struct targets_described described;
+
+	targets_describe(&session->config, &described);
+	config.target_names = described.names;
+	config.nr_target_names = described.nr_names;
+	config.target_cgroups = described.cgroups;
+	config.nr_target_cgroups = described.nr_cgroups;
 	int error = load_and_prepare(session, &config, problem);
 
 	if (error)
@@ -272,7 +284,7 @@ static int set_up(struct session *session, struct problem *problem)
 	tables_attach(session->tables, session->programs);
 	processes_attach(&session->processes, session->programs);
 	/* The side band first, so that no mapping falls between reading /proc and listening. */
-	error = sideband_create(0, &session->sideband, problem);
+	error = sideband_create(0, targets_are_described(&session->config), &session->sideband, problem);
 	if (!error)
 		error = programs_attach(session->programs, problem);
 	if (!error)
@@ -465,6 +477,7 @@ static struct profile *build_profile(struct session *session, struct naming_stat
 	bool cycles = config->event == EVENT_CYCLES;
 	const char *type = cycles ? "cycles" : "cpu", *unit = cycles ? "count" : "nanoseconds";
 	struct naming_config naming = {
+		.is_host = config->all,
 		.period = session->period,
 		.label_pid = config->label_pid,
 		.label_comm = config->label_comm,

@@ -21,8 +21,25 @@
 enum session_part { PART_BOTH, PART_USER, PART_KERNEL };
 enum session_event { EVENT_CPU, EVENT_CYCLES };
 
+/* A folder of the cgroup hierarchy (version 2), with all below it. */
+struct session_cgroup {
+	uint64_t id;    /* the folder's inode */
+	uint32_t level; /* 0 = the root */
+};
+
+enum { SESSION_NAMES_MAX = 8, SESSION_CGROUPS_MAX = 8 };
+
 struct session_config {
-	/* Targets: exactly one of the two lists, or a command's pid. Pids of the caller's namespace. */
+	/*
+	 * Targets: exactly one of the lists, or all, or a command's pid. Pids of the caller's namespace. A command may
+	 * come with targets that are not listed by number: then it only says how long.
+	 */
+	bool all;
+	bool idle;                /* what the kernel does on an idle CPU, too */
+	const char *const *names; /* of processes, cut at 15 bytes as the kernel does */
+	size_t nr_names;
+	const struct session_cgroup *cgroups;
+	size_t nr_cgroups;
 	const pid_t *pids;
 	size_t nr_pids;
 	const pid_t *tids;
@@ -39,10 +56,10 @@ struct session_config {
 
 	/* Sizes for tests and for hosts that need more; 0 = default. */
 	uint32_t ring_bytes, counts_max, known_max, processes_max, mappings_max;
-	uint32_t snapshot_bytes; /* of stack copied for a second chance; 0 = none is given */
+	uint32_t snapshot_bytes;   /* of stack copied for a second chance; 0 = none is given */
 	uint64_t unwind_bytes_max; /* of kernel memory for unwind tables */
-	bool read_in_process;     /* files by this process itself (debugging) */
-	const char *capture_path; /* write each sample's registers and stack here (debugging); NULL = no */
+	bool read_in_process;      /* files by this process itself (debugging) */
+	const char *capture_path;  /* write each sample's registers and stack here (debugging); NULL = no */
 };
 
 struct session;

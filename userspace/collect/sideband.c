@@ -46,6 +46,7 @@ struct sideband {
 	VECTOR(struct cpu_ring) rings;
 	VECTOR(int) fds; /* by ring */
 	size_t ring_bytes;
+	bool with_tasks;
 	bool counts_lost; /* the events tell how many records they lost */
 	struct sideband_queue queue;
 	uint8_t *scratch; /* PERF_RECORD_SIZE_MAX */
@@ -71,7 +72,7 @@ static size_t round_ring(size_t size_bytes)
 	return rounded;
 }
 
-static struct perf_event_attr event_attr(size_t ring_bytes, bool with_build_id, bool with_lost)
+static struct perf_event_attr event_attr(const struct sideband *sideband, bool with_build_id, bool with_lost)
 {
 	return (struct perf_event_attr){
 		.size = sizeof(struct perf_event_attr),
@@ -85,10 +86,11 @@ static struct perf_event_attr event_attr(size_t ring_bytes, bool with_build_id, 
 		.build_id = with_build_id,
 		.comm = 1,
 		.comm_exec = 1,
+		.task = sideband->with_tasks,
 		.use_clockid = 1,
 		.clockid = CLOCK_MONOTONIC,
 		.watermark = 1,
-		.wakeup_watermark = (uint32_t)(ring_bytes / 4),
+		.wakeup_watermark = (uint32_t)(sideband->ring_bytes / 4),
 	};
 }
 
@@ -101,7 +103,7 @@ static int open_event(struct sideband *sideband, unsigned cpu)
 	int fd = -EINVAL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(wishes) && fd == -EINVAL; i++) {
-		struct perf_event_attr attr = event_attr(sideband->ring_bytes, wishes[i].build_id, wishes[i].lost);
+		struct perf_event_attr attr = event_attr(sideband, wishes[i].build_id, wishes[i].lost);
 
 		sideband->counts_lost = wishes[i].lost;
 		fd = perf_event_create(&attr, cpu);
@@ -153,7 +155,7 @@ static void cleanup_sideband(struct sideband **sideband)
 	sideband_destroy(*sideband);
 }
 
-int sideband_create(size_t ring_bytes, struct sideband **ret, struct problem *problem)
+int sideband_create(size_t ring_bytes, bool with_tasks, struct sideband **ret, struct problem *problem)
 {
 	_cleanup_(cleanup_sideband) struct sideband *sideband = memory_new(struct sideband);
 	int error;
@@ -161,6 +163,7 @@ int sideband_create(size_t ring_bytes, struct sideband **ret, struct problem *pr
 	if (ring_bytes > RING_BYTES_MAX)
 		return problem_set(problem, -EINVAL, "a ring of %zu bytes per CPU is over the limit of %d", ring_bytes,
 				   RING_BYTES_MAX);
+	sideband->with_tasks = with_tasks;
 	sideband->ring_bytes = round_ring(ring_bytes ? ring_bytes : RING_BYTES_DEFAULT);
 	sideband->scratch = memory_zalloc(PERF_RECORD_SIZE_MAX, 1);
 	sideband_queue_init(&sideband->queue, QUEUE_BYTES_MAX);

@@ -2,11 +2,11 @@
 /*
  * sideband.h - what the kernel tells about mappings and names while recording.
  *
- * One dummy perf event per CPU asks for MMAP2 (with build-ids where the kernel knows them) and COMM records of every
- * process; each CPU has its own ring, time is CLOCK_MONOTONIC. Records of different rings are merged by time: a record
- * is handed out once every ring has been read up to its time. Each counts as read up to the time taken just before
- * looking. A record gets its time a moment before it can be seen, so one whose CPU was interrupted in that moment can
- * still come late: it goes out with the next drain, after records of later times.
+ * One dummy perf event per CPU asks for MMAP2 (with build-ids where the kernel knows them), COMM and perhaps FORK and
+ * EXIT records of every process; each CPU has its own ring, time is CLOCK_MONOTONIC. Records of different rings are
+ * merged by time: a record is handed out once every ring has been read up to its time. Each counts as read up to the
+ * time taken just before looking. A record gets its time a moment before it can be seen, so one whose CPU was
+ * interrupted in that moment can still come late: it goes out with the next drain, after records of later times.
  */
 #ifndef EBPROF_COLLECT_SIDEBAND_H
 #define EBPROF_COLLECT_SIDEBAND_H
@@ -20,9 +20,11 @@
 struct sideband;
 
 enum sideband_type {
-	SIDEBAND_MMAP,	   /* an executable mapping appeared */
-	SIDEBAND_COMM,	   /* a thread got a new name; is_exec: by exec, its mappings are gone */
-	SIDEBAND_LOST,	   /* the kernel dropped records */
+	SIDEBAND_MMAP,     /* an executable mapping appeared */
+	SIDEBAND_COMM,     /* a thread got a new name; is_exec: by exec, its mappings are gone */
+	SIDEBAND_FORK,     /* a task was born: a thread if its pid is its parent's */
+	SIDEBAND_EXIT,     /* a thread is over */
+	SIDEBAND_LOST,     /* the kernel dropped records */
 	SIDEBAND_THROTTLE, /* the kernel paused a clock whose output goes to this ring */
 };
 
@@ -45,6 +47,9 @@ struct sideband_record {
 			bool is_exec;
 			const char *name; /* borrowed */
 		} comm;
+		struct {
+			uint32_t parent_pid;
+		} fork;
 		uint64_t lost;
 	};
 };
@@ -53,9 +58,9 @@ typedef void (*sideband_fn)(const struct sideband_record *record, void *context)
 
 /*
  * Opens the events, enabled. ring_bytes per CPU (rounded to a power of two of pages; 0 = 256 KiB). Offline CPUs are
- * skipped.
+ * skipped. with_tasks: FORK and EXIT are wanted, too.
  */
-int sideband_create(size_t ring_bytes, struct sideband **ret, struct problem *problem);
+int sideband_create(size_t ring_bytes, bool with_tasks, struct sideband **ret, struct problem *problem);
 void sideband_destroy(struct sideband *sideband);
 
 /* The event of a CPU, so that a clock on that CPU can send its THROTTLE records there (PERF_EVENT_IOC_SET_OUTPUT). -1 =

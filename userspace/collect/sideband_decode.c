@@ -51,6 +51,13 @@ struct comm_body {
 	/* char name[] */
 };
 
+/* Of FORK and EXIT. */
+struct task_body {
+	uint32_t pid, parent_pid;
+	uint32_t tid, parent_tid;
+	uint64_t time_ns;
+};
+
 struct lost_body {
 	uint64_t event_id, lost;
 };
@@ -61,6 +68,7 @@ struct throttle_body {
 
 _Static_assert(sizeof(struct trailer) == 24, "as the kernel writes it");
 _Static_assert(sizeof(struct mmap2_body) == 64, "as the kernel writes it");
+_Static_assert(sizeof(struct task_body) == 24, "as the kernel writes it");
 _Static_assert(sizeof(struct throttle_body) == 24, "as the kernel writes it");
 
 /* What stands between header and trailer. */
@@ -134,6 +142,19 @@ static bool decode_comm(const struct body *body, uint16_t misc, struct sideband_
 	return record->comm.name != NULL;
 }
 
+static bool decode_task(const struct body *body, enum sideband_type type, struct sideband_record *record)
+{
+	struct task_body fixed;
+
+	if (!read_fixed(body, &fixed, sizeof(fixed)))
+		return false;
+	record->type = type;
+	record->pid = fixed.pid;
+	record->tid = fixed.tid;
+	record->fork.parent_pid = fixed.parent_pid;
+	return true;
+}
+
 static bool decode_lost(const struct body *body, struct sideband_record *record)
 {
 	struct lost_body fixed;
@@ -181,6 +202,12 @@ bool sideband_decode(void *data, size_t size_bytes, struct sideband_record *ret)
 		break;
 	case PERF_RECORD_COMM:
 		good = decode_comm(&body, header.misc, &record);
+		break;
+	case PERF_RECORD_FORK:
+		good = decode_task(&body, SIDEBAND_FORK, &record);
+		break;
+	case PERF_RECORD_EXIT:
+		good = decode_task(&body, SIDEBAND_EXIT, &record);
 		break;
 	case PERF_RECORD_LOST:
 		good = decode_lost(&body, &record);

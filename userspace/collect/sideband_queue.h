@@ -14,8 +14,8 @@
 
 struct queued_record {
 	struct sideband_record record; /* names are set when it is handed out */
-	uint64_t sequence;	       /* of the push */
-	size_t text;		       /* place of the name in texts; NO_TEXT = none */
+	uint64_t sequence;             /* of the push */
+	size_t text;                   /* place of the name in texts; NO_TEXT = none */
 };
 
 struct sideband_queue {

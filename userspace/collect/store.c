@@ -9,6 +9,7 @@ void store_init(struct store *store, const struct stack_key *seed)
 	store->seed = *seed;
 	table_init(&store->body_ids, sizeof(struct stack_key));
 	table_init(&store->count_ids, sizeof(struct count_key));
+	table_init(&store->raw_slots, sizeof(uint32_t));
 }
 
 void store_deinit(struct store *store)
@@ -18,6 +19,7 @@ void store_deinit(struct store *store)
 	vector_free(&store->counts);
 	table_deinit(&store->body_ids);
 	table_deinit(&store->count_ids);
+	table_deinit(&store->raw_slots);
 }
 
 /*
@@ -79,6 +81,8 @@ void store_add_body(struct store *store, const struct record_stack *record, size
 
 	body->first_frame = store->frames.nr;
 	body->process = record->process;
+	if (record->has_raw)
+		table_put(&store->raw_slots, &record->process, 1);
 	if (record->nr_walked > record->nr_frames)
 		append_elided(store, record, frames);
 	else
@@ -104,4 +108,11 @@ const struct stack_body *store_find_body(const struct store *store, const struct
 	uint32_t id;
 
 	return table_get(&store->body_ids, key, &id) ? &store->bodies.data[id] : NULL;
+}
+
+bool store_needs_process(const struct store *store, uint32_t slot)
+{
+	uint32_t one;
+
+	return table_get(&store->raw_slots, &slot, &one);
 }

@@ -29,6 +29,7 @@ struct store {
 	VECTOR(struct stack_count) counts;
 	struct table body_ids;  /* stack_key -> bodies */
 	struct table count_ids; /* count_key -> counts */
+	struct table raw_slots; /* processes that some frames mean nothing without */
 	struct stack_key seed;
 	uint64_t nr_mismatches; /* bodies whose frames do not make their key: dropped */
 };
@@ -42,6 +43,9 @@ void store_add_count(struct store *store, const struct count_key *key, uint64_t 
 
 /* NULL when the body never came. */
 const struct stack_body *store_find_body(const struct store *store, const struct stack_key *key);
+
+/* Whether frames of its stacks are to be looked up in what the process of this slot has mapped. */
+bool store_needs_process(const struct store *store, uint32_t slot);
 
 static inline bool stack_key_is_empty(const struct stack_key *key)
 {

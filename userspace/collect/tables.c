@@ -510,9 +510,13 @@ static bool is_at_work(const struct tables *tables, enum table_effort effort)
 	return tables->busy || tables->queue.nr || (effort == TABLE_WHOLE && tables->finishing);
 }
 
-void tables_request_module(struct tables *tables, const struct modules *modules, uint32_t id)
+void tables_request_module(struct tables *tables, struct modules *modules, uint32_t id)
 {
-	const struct module *module = &modules->list.data[id];
+	struct module *module = &modules->list.data[id];
+
+	if (module->is_table_requested)
+		return;
+	module->is_table_requested = true;
 	const char *name = module_name(module);
 	bool first = module->info.is_executable || strncmp(name, "libc.", 5) == 0 || strncmp(name, "libc-", 5) == 0;
 

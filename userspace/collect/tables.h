@@ -47,13 +47,16 @@ void tables_destroy(struct tables *tables);
  */
 void tables_request(struct tables *tables, uint32_t module, int fd, const char *path, bool first);
 
-/* The same of a module, by what it is: every stack of a process ends in its executable, by way of the C library. */
-void tables_request_module(struct tables *tables, const struct modules *modules, uint32_t id);
+/*
+ * The same of a module, by what it is: every stack of a process ends in its executable, by way of the C library. Only
+ * the first time.
+ */
+void tables_request_module(struct tables *tables, struct modules *modules, uint32_t id);
 
 /*
  * Waits until nothing is left to do or CLOCK_MONOTONIC reaches deadline_ns; true = nothing left. A file that takes long
- * (full of hand-written code) has first what can be had quickly, and the rest after all others: TABLE_QUICK doesn't wait
- * for that.
+ * (full of hand-written code) has first what can be had quickly, and the rest after all others: TABLE_QUICK doesn't
+ * wait for that.
  */
 bool tables_wait(struct tables *tables, enum table_effort effort, uint64_t deadline_ns);
 

@@ -5,6 +5,35 @@
 #include <signal.h>
 #include <string.h>
 
+enum target_kind targets_kind(const struct session_config *config)
+{
+	if (config->all)
+		return TARGET_ALL;
+	if (config->nr_names)
+		return TARGET_NAMED;
+	if (config->nr_cgroups)
+		return TARGET_CGROUPS;
+	return config->nr_tids ? TARGET_THREADS : TARGET_PROCESSES;
+}
+
+bool targets_are_described(const struct session_config *config)
+{
+	enum target_kind kind = targets_kind(config);
+
+	return kind != TARGET_PROCESSES && kind != TARGET_THREADS;
+}
+
+void targets_describe(const struct session_config *config, struct targets_described *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	for (size_t i = 0; i < config->nr_names && i < TARGET_NAMES_MAX; i++)
+		strncpy(ret->names[ret->nr_names++].text, config->names[i], COMM_SIZE - 1);
+	for (size_t i = 0; i < config->nr_cgroups && i < TARGET_CGROUPS_MAX; i++) {
+		ret->cgroups[ret->nr_cgroups].id = config->cgroups[i].id;
+		ret->cgroups[ret->nr_cgroups++].level = config->cgroups[i].level;
+	}
+}
+
 struct task_list {
 	VECTOR(struct task_entry) tasks;
 };
@@ -66,6 +95,9 @@ int targets_add(const struct session_config *config, struct programs *programs, 
 		struct problem *problem)
 {
 	struct task_list list = {0};
+
+	if (targets_are_described(config))
+		return 0;
 	int error = programs_each_task(programs, keep_task, &list);
 
 	if (error)

@@ -133,6 +133,10 @@ static struct session_config session_config_make(const struct record *record)
 	const struct record_options *options = &record->options;
 
 	return (struct session_config){
+		.all = options->all,
+		.idle = options->idle,
+		.names = options->names.list,
+		.nr_names = options->names.nr,
 		.pids = options->pids.list.data,
 		.nr_pids = options->pids.list.nr,
 		.tids = options->tids.list.data,
@@ -390,7 +394,7 @@ static int record_run(const struct program *program, int argc, char **argv)
 		option_print_help(&record_option_table, stdout);
 		return help_finish();
 	}
-	message_set_level(record.options.quiet	   ? MESSAGE_QUIET
+	message_set_level(record.options.quiet     ? MESSAGE_QUIET
 			  : record.options.verbose ? MESSAGE_VERBOSE
 						   : MESSAGE_NORMAL);
 	int status = record_execute(&record);

@@ -100,6 +100,19 @@ static int parse_rate(const struct option_row *row, const char *value, void *tar
 	return error;
 }
 
+static int parse_name(const struct option_row *row, const char *value, void *target, struct problem *problem)
+{
+	struct record_names *names = target;
+
+	(void)row;
+	if (!value[0])
+		return problem_set(problem, -EINVAL, "give a process's name, as `ps -o comm` shows it");
+	if (names->nr == RECORD_NAMES_MAX)
+		return problem_set(problem, -EINVAL, "at most %d names can be given", RECORD_NAMES_MAX);
+	names->list[names->nr++] = value;
+	return 0;
+}
+
 static int parse_event(const struct option_row *row, const char *value, void *target, struct problem *problem)
 {
 	(void)row;
@@ -128,7 +141,7 @@ static const struct {
 	const char *key;
 	size_t offset;
 } label_keys[] = {
-	{"pid", offsetof(struct record_labels, pid)},	    {"comm", offsetof(struct record_labels, comm)},
+	{"pid", offsetof(struct record_labels, pid)},       {"comm", offsetof(struct record_labels, comm)},
 	{"thread", offsetof(struct record_labels, thread)}, {"tid", offsetof(struct record_labels, tid)},
 	{"cpu", offsetof(struct record_labels, cpu)},
 };
@@ -177,6 +190,12 @@ static const struct option_row record_rows[] = {
 	{ .kind = OPTION_CUSTOM, .letter = 'p', .name = "pid", .argument = "PID[,PID...]", FIELD(pids),
 	  .parse = parse_targets, .values = "<pid>",
 	  .help = "these processes: all their threads, and the processes that they start meanwhile" },
+	{ .kind = OPTION_FLAG, .letter = 'a', .name = "all", FIELD(all),
+	  .help = "the whole host: every process, and the kernel; with a COMMAND, while that runs" },
+	{ .kind = OPTION_CUSTOM, .name = "comm", .argument = "NAME", FIELD(names), .parse = parse_name,
+	  .help = "processes of this name, as ps -o comm shows it, whenever they start; up to 8 times" },
+	{ .kind = OPTION_FLAG, .name = "idle", FIELD(idle),
+	  .help = "with -a: what the kernel does on idle CPUs is recorded, too, not just counted" },
 	{ .kind = OPTION_UNFLAG, .name = "no-children", FIELD(with_children),
 	  .help = "leave out processes that a target starts; its new threads stay in" },
 	{ .kind = OPTION_CUSTOM, .letter = 't', .name = "tid", .argument = "TID[,TID...]", FIELD(tids),
@@ -252,6 +271,7 @@ static const struct option_row record_rows[] = {
 
 static const struct option_example record_examples[] = {
 	{"sudo ebprof record -p 1234 -d 60", "one process and its children, for a minute"},
+	{"sudo ebprof record -a -d 30", "the whole host: every process, and the kernel"},
 	{"sudo ebprof record -- ./program ARG", "a program from its first instruction; its exit status is ebprof's"},
 	{"go tool pprof -top ebprof.cpu.pb.gz", "look at the result"},
 	{"sudo ebprof record -p 1234 -d 10 -q -o - --format folded", "folded stacks on standard output"},
@@ -262,8 +282,8 @@ static const struct option_example record_examples[] = {
 const struct option_table record_option_table = {
 	.command = "record",
 	.summary = "record where processes spend CPU time, into a profile",
-	.usage = "[OPTION]... -p PID[,PID...] | -t TID | -- COMMAND ARG...",
-	.description = "Records the stacks of processes, threads or a COMMAND and writes a profile.\n"
+	.usage = "[OPTION]... -p PID[,PID...] | -t TID | -a | --comm NAME | -- COMMAND ARG...",
+	.description = "Records the stacks of processes, threads, a COMMAND or the whole host and writes a profile.\n"
 		       "\n"
 		       "The recording ends after -d, with Ctrl-C or SIGTERM (a second one ends ebprof at once, leaving "
 		       "no file), "
@@ -279,18 +299,40 @@ const struct option_table record_option_table = {
 	.takes_command = true,
 };
 
+/* The kinds of targets that were given, by the names of their options. */
+static size_t list_targets(const struct record_options *options, const char *given[4])
+{
+	size_t nr = 0;
+
+	if (options->pids.list.nr)
+		given[nr++] = "-p";
+	if (options->tids.list.nr)
+		given[nr++] = "-t";
+	if (options->all)
+		given[nr++] = "-a";
+	if (options->names.nr)
+		given[nr++] = "--comm";
+	return nr;
+}
+
 /* What is wrong only together. */
 static int check_together(struct record_options *options, struct problem *problem)
 {
-	bool has_pids = options->pids.list.nr, has_tids = options->tids.list.nr;
+	const char *given[4];
+	size_t nr = list_targets(options, given);
 
-	if (!has_pids && !has_tids && !options->command)
-		return problem_set(problem, -EINVAL, "nothing to record: name a target: -p PID, or -- COMMAND");
-	if (options->command && (has_pids || has_tids))
-		return problem_set(problem, -EINVAL, "-%c and a command (%s) exclude each other: give one of them",
-				   has_pids ? 'p' : 't', options->command[0]);
-	if (has_pids && has_tids)
-		return problem_set(problem, -EINVAL, "-p and -t exclude each other: give one of them");
+	if (!nr && !options->command)
+		return problem_set(problem, -EINVAL,
+				   "nothing to record: name a target: -p PID, -a (the whole host), or "
+				   "-- COMMAND");
+	if (options->command && (options->pids.list.nr || options->tids.list.nr))
+		return problem_set(problem, -EINVAL, "%s and a command (%s) exclude each other: give one of them",
+				   given[0], options->command[0]);
+	if (nr > 1)
+		return problem_set(problem, -EINVAL, "%s and %s exclude each other: give one of them", given[0],
+				   given[1]);
+	if (options->idle && !options->all)
+		return problem_set(problem, -EINVAL, "--idle goes with -a: an idle CPU runs no process");
 	if (options->user_only && options->kernel_only)
 		return problem_set(problem, -EINVAL,
 				   "--user and --kernel exclude each other: leave out both to keep both");

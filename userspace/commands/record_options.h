@@ -27,6 +27,7 @@ enum {
 	UNWIND_DEFAULT_BYTES = 512 << 20,
 	UNWIND_MAX_BYTES = 1 << 30, /* as many segments as the pool has places for */
 	TARGETS_MAX = 1024,
+	RECORD_NAMES_MAX = SESSION_NAMES_MAX,
 };
 
 struct record_labels {
@@ -42,8 +43,15 @@ struct record_targets {
 	VECTOR(pid_t) list; /* no number twice */
 };
 
+struct record_names {
+	const char *list[RECORD_NAMES_MAX]; /* borrowed from argv */
+	size_t nr;
+};
+
 struct record_options {
 	struct record_targets pids, tids;
+	struct record_names names;
+	bool all, idle;
 	bool with_children;
 	char **command; /* NULL-terminated, borrowed from argv; NULL = none */
 	int nr_command;
@@ -60,7 +68,7 @@ struct record_options {
 
 	enum record_format format;
 	const char *output_path; /* never NULL after parsing */
-	const char *stats_path;	 /* NULL = none */
+	const char *stats_path;  /* NULL = none */
 	bool record_args;
 	struct record_strict strict;
 	bool quiet, verbose;
@@ -70,7 +78,7 @@ struct record_options {
 	long long ring_bytes, counts_max, known_max, processes_max, mappings_max; /* 0 = default */
 
 	int nr_own_arguments; /* words of argv that are ebprof's: the command and "--" left out */
-	bool help;	      /* print the help; nothing else is valid */
+	bool help;            /* print the help; nothing else is valid */
 };
 
 extern const struct option_table record_option_table;
