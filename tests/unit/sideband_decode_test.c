@@ -105,6 +105,17 @@ static struct bytes make_comm(uint16_t misc, uint64_t time_ns, const char *name)
 	return bytes;
 }
 
+static struct bytes make_task(uint32_t type, uint32_t pid, uint32_t parent_pid)
+{
+	struct bytes bytes = record_begin(type, 0);
+
+	add_u32_pair(&bytes, pid, parent_pid);
+	add_u32_pair(&bytes, 61, 62);
+	add_u64(&bytes, 1234);
+	record_end(&bytes, 1000);
+	return bytes;
+}
+
 static struct bytes make_lost(uint64_t time_ns, uint64_t lost)
 {
 	struct bytes bytes = record_begin(PERF_RECORD_LOST, 0);
@@ -242,12 +253,30 @@ static void test_decode_lost_and_throttle(void **state)
 }
 
 /* Every record at every length, with the header's size as it was, as the length is, and as no record has it. */
+static void test_decode_tasks(void **state)
+{
+	struct bytes born = make_task(PERF_RECORD_FORK, 50, 40), gone = make_task(PERF_RECORD_EXIT, 50, 40);
+	_cleanup_free_ uint8_t *born_block = NULL, *gone_block = NULL;
+	struct sideband_record record;
+
+	(void)state;
+	assert_true(decode_at_odd(&born, &born_block, &record));
+	assert_int_equal(record.type, SIDEBAND_FORK);
+	assert_true(record.time_ns == 1000 && record.pid == 50 && record.tid == 61 && record.fork.parent_pid == 40);
+	assert_true(decode_at_odd(&gone, &gone_block, &record));
+	assert_int_equal(record.type, SIDEBAND_EXIT);
+	assert_true(record.time_ns == 1000 && record.pid == 50 && record.tid == 61);
+	vector_free(&born.list);
+	vector_free(&gone.list);
+}
+
 static void test_decode_cut(void **state)
 {
 	struct bytes good[] = {
 		make_mmap(0, by_inode, PROT_EXEC, "/lib/x.so (deleted)"),
 		make_comm(0, 5, "a name"),
 		make_lost(5, 1),
+		make_task(PERF_RECORD_FORK, 50, 40),
 	};
 
 	(void)state;
@@ -464,10 +493,10 @@ static void test_queue_limit(void **state)
 
 static void test_cpu_list(void **state)
 {
-	static const char *const bad[] = {"",	  "\n",	    "a",	  "1-",		"-1",
-					  "3-1",  "1,,2",   "1,",	  "2,1",	"0-2,2",
-					  "1 2",  "0-8192", "4294967296", "0-3\n\n",	"0x1",
-					  "1--2", "1-2-3",  " 0-1",	  "0-99999999", "99999999999999999999"};
+	static const char *const bad[] = {"",     "\n",     "a",          "1-",         "-1",
+					  "3-1",  "1,,2",   "1,",         "2,1",        "0-2,2",
+					  "1 2",  "0-8192", "4294967296", "0-3\n\n",    "0x1",
+					  "1--2", "1-2-3",  " 0-1",       "0-99999999", "99999999999999999999"};
 	struct cpu_list list = {0};
 
 	(void)state;
@@ -495,6 +524,7 @@ int main(void)
 		cmocka_unit_test(test_decode_bad_mmap),
 		cmocka_unit_test(test_decode_comm),
 		cmocka_unit_test(test_decode_lost_and_throttle),
+		cmocka_unit_test(test_decode_tasks),
 		cmocka_unit_test(test_decode_cut),
 		cmocka_unit_test(test_decode_random),
 		cmocka_unit_test(test_ring_wraps),
