@@ -37,6 +37,9 @@ extern const volatile struct stack_key ebprof_seed;
 extern __u32 ebprof_next_slot;  /* process slots given out */
 extern __s32 ebprof_nr_targets; /* targets that live */
 
+extern __u64 ebprof_woken_ns; /* when a process that is new last woke the loader, where targets are described */
+enum { WAKE_AGAIN_NS = 10000000 };
+
 extern __u64 ebprof_fresh_ns; /* when any process last mapped a file's code */
 
 /*

@@ -20,6 +20,7 @@ const volatile __u32 ebprof_pidns_inode;
 __u32 ebprof_next_slot;
 __s32 ebprof_nr_targets;
 __u64 ebprof_fresh_ns;
+__u64 ebprof_woken_ns;
 
 struct ebprof_fresh ebprof_fresh SEC(".maps");
 struct ebprof_targets ebprof_targets SEC(".maps");

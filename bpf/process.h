@@ -58,6 +58,20 @@ static __always_inline __u32 task_pid_here(struct task_struct *task)
 	return 0;
 }
 
+/*
+ * Until the loader has answered, an image has no table. So an exec of a listed target wakes it. On a whole host there
+ * are too many for that, and most are never sampled: there a first sample does, unless another one has just done it.
+ */
+static __always_inline __u64 announcement_flags(enum process_origin origin, __u64 now)
+{
+	if (targets_are_listed())
+		return origin == ORIGIN_EXEC ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	if (origin == ORIGIN_FORK || now - ebprof_woken_ns < WAKE_AGAIN_NS)
+		return BPF_RB_NO_WAKEUP;
+	ebprof_woken_ns = now;
+	return BPF_RB_FORCE_WAKEUP;
+}
+
 /* Tells the loader of an image. */
 static __always_inline void process_announce(struct task_struct *task, const struct process_id *id,
 					     const struct process_entry *entry, const struct process_id *parent_id,
@@ -77,13 +91,7 @@ static __always_inline void process_announce(struct task_struct *task, const str
 		record.parent = *parent_id;
 	BPF_CORE_READ_INTO(&record.comm, leader, comm);
 	counter_add(COUNTER_process_events, 1);
-	/*
-	 * An exec of a listed target is what the loader has to answer at once: until then the image has no table. On a
-	 * whole host there are too many for that, and most are never sampled.
-	 */
-	bool is_urgent = origin == ORIGIN_EXEC && targets_are_listed();
-
-	if (ring_send(&record, sizeof(record), is_urgent ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP))
+	if (ring_send(&record, sizeof(record), announcement_flags(origin, record.time_ns)))
 		bpf_map_delete_elem(&ebprof_processes, id); /* the next sample announces it again */
 }
 
