@@ -207,9 +207,9 @@ def is_kernel(frame):
 
 
 def check_balance(recording):
-    """expected = runs + unexplained and runs = the sum of what became of them, on every CPU and to the unit."""
+    """expected = runs + idle_skipped + unexplained and runs = the sum of what became of them, on every CPU and to the unit."""
     for cpu in recording.stats["cpus"]:
-        assert cpu["expected"] == cpu["runs"] + cpu["unexplained"], cpu
+        assert cpu["expected"] == cpu["runs"] + cpu["idle_skipped"] + cpu["unexplained"], cpu
         assert cpu["runs"] == cpu["named"], cpu
     outcomes = sum(recording.counters[name] for name in outcome_names())
     assert outcomes == recording.stats["runs"] == sum(cpu["runs"] for cpu in recording.stats["cpus"]), recording.stats

@@ -60,6 +60,28 @@ static void test_rate(void **state)
 	drop_file(nonsense);
 }
 
+static void test_idle_times(void **state)
+{
+	const uint64_t tick_ns = 1000000000u / (uint64_t)sysconf(_SC_CLK_TCK);
+	char *good =
+		make_file("cpu  1 2 3 4 5 6 7 8 9 10\ncpu0 1 2 3 40 5 6 7 8 9 10\ncpu3 1 2 3 70 0 6\nintr 1 2 3\n");
+	char *odd = make_file("cpu0 1 2\ncpux 1 2 3 4 5 6\ncpu99999 1 2 3 4 5 6\n");
+	struct idle_times times = {0}, none = {0};
+
+	(void)state;
+	clock_idle_times_in(good, &times);
+	assert_int_equal(times.ns.nr, 4);
+	assert_int_equal(times.ns.data[0], 45 * tick_ns);
+	assert_int_equal(times.ns.data[1], 0);
+	assert_int_equal(times.ns.data[3], 70 * tick_ns);
+	clock_idle_times_in(odd, &none);
+	clock_idle_times_in("/nowhere", &none);
+	assert_int_equal(none.ns.nr, 0);
+	vector_free(&times.ns);
+	drop_file(good);
+	drop_file(odd);
+}
+
 static void test_steal(void **state)
 {
 	char *good = make_file("cpu  1 2 3 4 5 6 7 250 9 10\ncpu0 1 2 3 4 5 6 7 8 9 10\n");
@@ -288,6 +310,7 @@ int main(void)
 {
 	const struct CMUnitTest pure[] = {
 		cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_idle_times),
 		cmocka_unit_test(test_steal),
 		cmocka_unit_test(test_explanations),
 	};

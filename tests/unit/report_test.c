@@ -45,7 +45,7 @@ static void skipped_ticks_are_unexplained(void **state)
 	for (uint32_t i = 0; i < 2000; i++) {
 		uint64_t nr = 2 + below(i % 2 ? 10 : 10000000), skipped = below(2) ? 0 : below(nr - 1);
 		struct cpu_counters counters = ticks(nr, skipped);
-		struct cpu_balance balance = balance_cpu(&counters, i, PERIOD);
+		struct cpu_balance balance = balance_cpu(&counters, i, PERIOD, 0);
 
 		assert_int_equal(balance.cpu, i);
 		assert_int_equal(balance.runs, nr - skipped);
@@ -61,13 +61,28 @@ static void odd_balances(void **state)
 	struct cpu_counters many = {.first_ns = 1000, .last_ns = 1000 + PERIOD, .runs = 5};
 
 	(void)state;
-	assert_int_equal(balance_cpu(&none, 0, PERIOD).expected, 0);
-	assert_int_equal(balance_cpu(&once, 0, PERIOD).expected, 1);
-	assert_int_equal(balance_cpu(&once, 0, PERIOD).unexplained, 0);
-	assert_int_equal(balance_cpu(&many, 0, PERIOD).unexplained, -3);
+	assert_int_equal(balance_cpu(&none, 0, PERIOD, 0).expected, 0);
+	assert_int_equal(balance_cpu(&once, 0, PERIOD, 0).expected, 1);
+	assert_int_equal(balance_cpu(&once, 0, PERIOD, 0).unexplained, 0);
+	assert_int_equal(balance_cpu(&many, 0, PERIOD, 0).unexplained, -3);
 	/* Cycles are not a matter of time: what ran is all that can be expected. */
-	assert_int_equal(balance_cpu(&many, 0, 0).expected, 5);
-	assert_int_equal(balance_cpu(&many, 0, 0).unexplained, 0);
+	assert_int_equal(balance_cpu(&many, 0, 0, 0).expected, 5);
+	assert_int_equal(balance_cpu(&many, 0, 0, 0).unexplained, 0);
+}
+
+/* As many as the CPU was idle for, less those that came, and no more than are missing. */
+static void idle_cpus_skip_ticks(void **state)
+{
+	struct cpu_counters counters = ticks(1000, 300);
+
+	(void)state;
+	assert_int_equal(balance_cpu(&counters, 0, PERIOD, 200 * PERIOD).idle_skipped, 200);
+	assert_int_equal(balance_cpu(&counters, 0, PERIOD, 200 * PERIOD).unexplained, 100);
+	counters.value[COUNTER_idle] = 150;
+	assert_int_equal(balance_cpu(&counters, 0, PERIOD, 200 * PERIOD).idle_skipped, 50);
+	assert_int_equal(balance_cpu(&counters, 0, PERIOD, 100 * PERIOD).idle_skipped, 0);
+	assert_int_equal(balance_cpu(&counters, 0, PERIOD, 900 * PERIOD).idle_skipped, 300);
+	assert_int_equal(balance_cpu(&counters, 0, PERIOD, 900 * PERIOD).unexplained, 0);
 }
 
 /* Exactly the outcomes; every other counter may be anything. */
@@ -92,7 +107,7 @@ static void named_is_the_sum_of_the_outcomes(void **state)
 		counters.value[outcomes[i]] = 1ull << i;
 		sum += 1ull << i;
 	}
-	assert_int_equal(balance_cpu(&counters, 0, PERIOD).named, sum);
+	assert_int_equal(balance_cpu(&counters, 0, PERIOD, 0).named, sum);
 	add_up(&counters, 1, totals);
 	assert_int_equal(sum_losses(totals), sum - 1 - 2 - 4);
 }
@@ -331,6 +346,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(skipped_ticks_are_unexplained),
+		cmocka_unit_test(idle_cpus_skip_ticks),
 		cmocka_unit_test(odd_balances),
 		cmocka_unit_test(named_is_the_sum_of_the_outcomes),
 		cmocka_unit_test(cpus_add_up),

@@ -244,7 +244,7 @@ static const struct counter_line lines[] = {
 	{"tables_refused", "tables refused", "", COUNTER_LOADER, 50},
 };
 
-static const struct cpu_balance cpus[] = {{0, 600, 590, 590, 10}, {1, 410, 410, 410, 0}};
+static const struct cpu_balance cpus[] = {{0, 600, 590, 590, 0, 10}, {1, 420, 410, 410, 10, 0}};
 
 static struct run_report make_report(void)
 {
@@ -252,9 +252,10 @@ static struct run_report make_report(void)
 		.seconds = 1.5,
 		.period_ns = 10101010,
 		.rate_hz = 99,
-		.expected = 1010,
+		.expected = 1020,
 		.runs = 1000,
 		.samples = 900,
+		.idle_skipped = 10,
 		.unexplained = 10,
 		.lost = 10,
 		.user_stacks = 800,
@@ -406,6 +407,7 @@ static void test_stats(void **state)
 	}
 	assert_has(text, "\"cpu\": 1,");
 	assert_has(text, "\"unexplained\": 10");
+	assert_has(text, "\"idle_skipped\": 10");
 }
 
 static void test_stats_of_nothing(void **state)

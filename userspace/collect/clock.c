@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
 
@@ -165,16 +166,48 @@ int clock_check_rate(uint64_t rate_hz, struct problem *problem)
 	return clock_check_rate_in("/proc/sys/kernel/perf_event_max_sample_rate", rate_hz, problem);
 }
 
+static uint64_t ns_per_stat_tick(void)
+{
+	long ticks_per_second = sysconf(_SC_CLK_TCK);
+
+	return ticks_per_second > 0 ? 1000000000u / (uint64_t)ticks_per_second : 0;
+}
+
+void clock_idle_times_in(const char *stat_path, struct idle_times *ret)
+{
+	_cleanup_fclose_ FILE *file = fopen(stat_path, "re");
+	char line[512];
+
+	while (file && fgets(line, sizeof(line), file)) {
+		uint64_t idle, waiting;
+		unsigned cpu;
+
+		/* cpuN user nice system idle iowait ...; offline CPUs have no line, all together have no number. */
+		if (strncmp(line, "cpu", 3) != 0 || line[3] < '0' || line[3] > '9')
+			continue;
+		if (sscanf(line, "cpu%u %*u %*u %*u %" SCNu64 " %" SCNu64, &cpu, &idle, &waiting) != 3 ||
+		    cpu >= CPUS_MAX)
+			continue;
+		while (ret->ns.nr <= cpu)
+			*vector_push(&ret->ns) = 0;
+		ret->ns.data[cpu] = (idle + waiting) * ns_per_stat_tick();
+	}
+}
+
+void clock_idle_times(struct idle_times *ret)
+{
+	clock_idle_times_in("/proc/stat", ret);
+}
+
 uint64_t clock_steal_ns_in(const char *stat_path)
 {
 	_cleanup_fclose_ FILE *file = fopen(stat_path, "re");
-	long ticks_per_second = sysconf(_SC_CLK_TCK);
 	uint64_t ticks;
 
 	/* cpu  user nice system idle iowait irq softirq steal ... */
-	if (!file || ticks_per_second <= 0 || fscanf(file, "cpu %*u %*u %*u %*u %*u %*u %*u %" SCNu64, &ticks) != 1)
+	if (!file || fscanf(file, "cpu %*u %*u %*u %*u %*u %*u %*u %" SCNu64, &ticks) != 1)
 		return 0;
-	return ticks * (1000000000u / (uint64_t)ticks_per_second);
+	return ticks * ns_per_stat_tick();
 }
 
 uint64_t clock_steal_ns(void)

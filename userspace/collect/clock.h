@@ -15,6 +15,7 @@
 
 #include "message.h"
 #include "sideband.h"
+#include "vector.h"
 
 enum clock_kind {
 	CLOCK_CPU,    /* a timer, period in ns: works everywhere */
@@ -52,6 +53,14 @@ unsigned clocks_nr_reporting(const struct clocks *clocks);
 int clock_check_rate(uint64_t rate_hz, struct problem *problem);
 /* The same with another file than /proc/sys/kernel/perf_event_max_sample_rate; one that can't be read is no limit. */
 int clock_check_rate_in(const char *limit_path, uint64_t rate_hz, struct problem *problem);
+
+/* How long each CPU has been idle since boot, in ns by its number; steps of 10 ms. Empty when unknown. */
+struct idle_times {
+	VECTOR(uint64_t) ns;
+};
+void clock_idle_times(struct idle_times *ret);
+/* The same from another file than /proc/stat. */
+void clock_idle_times_in(const char *stat_path, struct idle_times *ret);
 
 /* Time that the host took from all CPUs of this machine together, since boot; 0 when unknown. Steps of 10 ms. */
 uint64_t clock_steal_ns(void);

@@ -2,8 +2,10 @@
 /*
  * counters.h - what happened to every tick: the kernel's counters and the loader's own, added up and explained.
  *
- * The equation: expected = runs + unexplained, where expected = 1 + (last - first) / period on each CPU; and
- * runs = samples + filtered + idle + the lost_* counters, exactly.
+ * The equation: expected = runs + idle_skipped + unexplained, where expected = 1 + (last - first) / period on each CPU;
+ * and runs = samples + filtered + idle + the lost_* counters, exactly. idle_skipped: a CPU without anything to do gets no
+ * scheduler tick, and then the kernel lets our clock there pause, too; by /proc/stat it was idle for so many periods more
+ * than it ticked.
  */
 #ifndef EBPROF_COLLECT_COUNTERS_H
 #define EBPROF_COLLECT_COUNTERS_H
@@ -55,7 +57,8 @@ struct counter_line {
 struct cpu_balance {
 	uint32_t cpu;
 	uint64_t expected, runs, named; /* named: the sum of the outcome counters */
-	int64_t unexplained;            /* expected - runs */
+	uint64_t idle_skipped;          /* what did not run because the CPU was idle */
+	int64_t unexplained;            /* expected - runs - idle_skipped */
 };
 
 enum target_runtime { RUNTIME_NATIVE, RUNTIME_PYTHON, RUNTIME_NODE, RUNTIME_JAVA };
@@ -73,7 +76,7 @@ struct run_report {
 	double seconds;      /* wall clock, clocks on */
 	uint64_t period_ns;  /* 0 with cycles */
 	uint32_t rate_hz;
-	uint64_t expected, runs, samples, unexplained;
+	uint64_t expected, runs, samples, idle_skipped, unexplained;
 	uint64_t lost;       /* all named losses together */
 	uint64_t user_stacks, complete, ended, incomplete, by_frame_pointer; /* stacks */
 	double steal_seconds; /* taken from this machine by its host, all CPUs, during the run */

@@ -95,7 +95,8 @@ int report_progress(const struct programs *programs, struct session_progress *re
 	return 0;
 }
 
-static struct cpu_balance balance_cpu(const struct cpu_counters *counters, uint32_t cpu, uint64_t period_ns)
+static struct cpu_balance balance_cpu(const struct cpu_counters *counters, uint32_t cpu, uint64_t period_ns,
+				      uint64_t idle_ns)
 {
 	struct cpu_balance balance = {.cpu = cpu, .runs = counters->runs};
 
@@ -107,7 +108,12 @@ static struct cpu_balance balance_cpu(const struct cpu_counters *counters, uint3
 		balance.expected = 1 + (counters->last_ns - counters->first_ns + period_ns / 2) / period_ns;
 	else
 		balance.expected = counters->runs;
-	balance.unexplained = (int64_t)(balance.expected - balance.runs);
+	uint64_t missing = balance.expected > balance.runs ? balance.expected - balance.runs : 0;
+	uint64_t idle = period_ns ? idle_ns / period_ns : 0, ticked = counters->value[COUNTER_idle];
+
+	idle = idle > ticked ? idle - ticked : 0;
+	balance.idle_skipped = idle < missing ? idle : missing;
+	balance.unexplained = (int64_t)(balance.expected - balance.runs - balance.idle_skipped);
 	return balance;
 }
 
@@ -119,13 +125,17 @@ static void make_balances(const struct report_input *input, const struct cpu_cou
 	for (size_t cpu = 0; cpu < nr; cpu++) {
 		if (!cpus[cpu].runs)
 			continue;
-		struct cpu_balance balance = balance_cpu(&cpus[cpu], (uint32_t)cpu, input->period_ns);
+		uint64_t idle_ns = cpu < input->nr_idle ? input->idle_ns[cpu] : 0;
+		struct cpu_balance balance = balance_cpu(&cpus[cpu], (uint32_t)cpu, input->period_ns, idle_ns);
 
 		*vector_push(&list) = balance;
 		report->expected += balance.expected;
 		report->runs += balance.runs;
+		report->idle_skipped += balance.idle_skipped;
 	}
-	report->unexplained = report->expected > report->runs ? report->expected - report->runs : 0;
+	uint64_t known = report->runs + report->idle_skipped;
+
+	report->unexplained = report->expected > known ? report->expected - known : 0;
 	report->nr_cpus = list.nr;
 	report->cpus = list.data;
 }

@@ -25,6 +25,8 @@ struct report_input {
 	uint64_t period_ns; /* 0 = ticks are not a matter of time */
 	uint32_t rate_hz;
 	uint64_t steal_ns;
+	const uint64_t *idle_ns; /* of each CPU by its number, during the run */
+	size_t nr_idle;
 	uint64_t nr_sideband_lost, nr_throttled;
 	const struct reader_failure *failures; /* borrowed */
 	size_t nr_failures;

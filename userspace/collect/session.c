@@ -63,6 +63,7 @@ struct session {
 	uint64_t created_ns, started_ns, stopped_ns; /* CLOCK_MONOTONIC */
 	uint64_t started_realtime_ns;
 	uint64_t steal_start_ns;
+	struct idle_times idle_start;
 	uint64_t period; /* ns, or cycles */
 	int round_ms;
 	uint64_t next_switch_ns, earliest_switch_ns;
@@ -358,6 +359,7 @@ void session_destroy(struct session *session)
 	capture_destroy(session->capture);
 	events_deinit(&session->events);
 	vector_free(&session->failures);
+	vector_free(&session->idle_start.ns);
 	report_deinit(&session->report);
 	free(session);
 }
@@ -372,6 +374,7 @@ int session_start(struct session *session, struct problem *problem)
 	session->started_ns = time_now_ns(CLOCK_MONOTONIC);
 	session->started_realtime_ns = time_now_ns(CLOCK_REALTIME);
 	session->steal_start_ns = clock_steal_ns();
+	clock_idle_times(&session->idle_start);
 	session->next_switch_ns = session->started_ns + COUNTS_SWITCH_MS * 1000000ull;
 	return clocks_start(session->clocks, problem);
 }
@@ -525,12 +528,33 @@ static void tell_failures(struct session *session)
 		message_warn("and %zu more such failures, listed by --stats", nr - FAILURES_TOLD);
 }
 
+static void idle_times_deinit(struct idle_times *times)
+{
+	vector_free(&times->ns);
+}
+
+/* How long each CPU was idle while the clocks were on. */
+static struct idle_times idle_since_start(const struct session *session)
+{
+	struct idle_times times = {0};
+
+	clock_idle_times(&times);
+	for (size_t i = 0; i < times.ns.nr; i++) {
+		uint64_t before = i < session->idle_start.ns.nr ? session->idle_start.ns.data[i] : times.ns.data[i];
+
+		times.ns.data[i] = times.ns.data[i] > before ? times.ns.data[i] - before : 0;
+	}
+	return times;
+}
+
 int session_finish(struct session *session, struct profile **ret, struct problem *problem)
 {
 	struct naming_stats naming = {0};
 
 	clocks_stop(session->clocks);
 	session->stopped_ns = time_now_ns(CLOCK_MONOTONIC);
+	_cleanup_(idle_times_deinit) struct idle_times idle = idle_since_start(session);
+
 	drain_rest(session);
 	/* A table that comes now is of no use, and its reader's failures can be looked at. */
 	tables_stop(session->tables);
@@ -553,6 +577,8 @@ int session_finish(struct session *session, struct profile **ret, struct problem
 		.period_ns = session->config.event == EVENT_CYCLES ? 0 : session->period,
 		.rate_hz = session->config.rate_hz,
 		.steal_ns = clock_steal_ns() - session->steal_start_ns,
+		.idle_ns = idle.ns.data,
+		.nr_idle = idle.ns.nr,
 		.nr_sideband_lost = session->nr_sideband_lost,
 		.nr_throttled = session->nr_throttled,
 		.failures = session->failures.data,

@@ -228,7 +228,7 @@ static const struct option_row record_rows[] = {
 	{ .kind = OPTION_INTEGER, .name = "snapshot", .argument = "KIB", FIELD(snapshot_kib), .min = 0,
 	  .max = SNAPSHOT_MAX_KIB,
 	  .help = "a stack that can't be walked yet, of a program that has just started, say, is copied up to this size and "
-		  "walked a moment later (16; 0 = never): the copy stays in memory and is wiped" },
+		  "walked a moment later (16, with -a and the like 64; 0 = never): the copy stays in memory and is wiped" },
 	{ .kind = OPTION_SIZE, .name = "max-unwind-memory", .argument = "SIZE", FIELD(unwind_bytes_max), .min = 1 << 20,
 	  .max = UNWIND_MAX_BYTES,
 	  .help = "kernel memory that the unwind tables of all files may take, also as 64m, 1g (512m; libc takes 0.2m): a "
@@ -363,6 +363,9 @@ static void complete_options(const struct option_rest *rest, int argc, struct re
 	options->nr_own_arguments = argc - rest->nr_operands;
 	if (options->ring_bytes)
 		options->ring_bytes = round_up_power_of_two(options->ring_bytes);
+	if (options->snapshot_kib < 0)
+		options->snapshot_kib =
+			options->all || options->names.nr ? SNAPSHOT_HOST_KIB : SNAPSHOT_DEFAULT_KIB;
 	if (!options->output_path)
 		options->output_path = options->format == FORMAT_FOLDED ? "ebprof.cpu.folded" : "ebprof.cpu.pb.gz";
 }
@@ -374,7 +377,7 @@ int record_options_parse(int argc, char **argv, struct record_options *ret, stru
 		.rate_hz = RATE_DEFAULT_HZ,
 		.labels = {.pid = true, .comm = true, .thread = true},
 		.max_depth = DEPTH_DEFAULT,
-		.snapshot_kib = SNAPSHOT_DEFAULT_KIB,
+		.snapshot_kib = -1,
 		.unwind_bytes_max = UNWIND_DEFAULT_BYTES,
 		.strict = {.percent = 0.1},
 	};

@@ -23,6 +23,7 @@ enum {
 	DEPTH_MIN = 16,
 	DEPTH_MAX = 1024,
 	SNAPSHOT_DEFAULT_KIB = 16,
+	SNAPSHOT_HOST_KIB = 64, /* where programs come and go, more stacks can be walked late only */
 	SNAPSHOT_MAX_KIB = 64,
 	UNWIND_DEFAULT_BYTES = 512 << 20,
 	UNWIND_MAX_BYTES = 1 << 30, /* as many segments as the pool has places for */

@@ -120,6 +120,7 @@ static void write_run(struct writer *writer, const struct run_report *report)
 	write_unsigned(writer, "runs", report->runs);
 	write_unsigned(writer, "samples", report->samples);
 	write_unsigned(writer, "lost", report->lost);
+	write_unsigned(writer, "idle_skipped", report->idle_skipped);
 	write_unsigned(writer, "unexplained", report->unexplained);
 	write_real(writer, "loss_share", reasons_loss_share(report));
 	write_unsigned(writer, "user_stacks", report->user_stacks);
@@ -149,6 +150,7 @@ static void write_cpus(struct writer *writer, const struct run_report *report)
 		write_unsigned(writer, "expected", cpu->expected);
 		write_unsigned(writer, "runs", cpu->runs);
 		write_unsigned(writer, "named", cpu->named);
+		write_unsigned(writer, "idle_skipped", cpu->idle_skipped);
 		write_signed(writer, "unexplained", cpu->unexplained);
 		close_nested(writer, '}');
 	}
