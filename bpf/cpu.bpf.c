@@ -78,6 +78,9 @@ static __always_inline int find_process(struct scratch *s, struct task_struct *t
 	struct process_entry fresh = {};
 	bool added = false;
 
+	if (!task_pid_here(BPF_CORE_READ(task, group_leader)))
+		fresh.first = FIRST_NOT_VISIBLE;
+
 	if (process_add(&s->id, &fresh, &added))
 		return -1;
 	if (added)
@@ -280,7 +283,7 @@ static __always_inline void walk_frames(struct walk *w, struct scratch *s)
 	if (!s->entry.count) {
 		w->has_raw = 1;
 		walk_append(w, frame_make(FRAME_RAW, FRAME_EXACT, w->pc));
-		walk_stop(w, STOP_no_process_table, NO_MODULE);
+		walk_stop(w, s->entry.first == FIRST_NOT_VISIBLE ? STOP_not_visible : STOP_no_process_table, NO_MODULE);
 		return;
 	}
 	struct scratch_loop loop = {.scratch = s};

@@ -112,6 +112,7 @@ static inline __u64 frame_kernel_pc(__u64 frame)
 	STOP(too_deep, "cut: deeper than 4096", "the recursion is deeper than the walker goes")                        \
 	STOP(table_changed, "mappings changed during the walk", "")                                                    \
 	STOP(not_64bit, "32-bit process: no frame pointer", "compile it with -fno-omit-frame-pointer")                 \
+	STOP(not_visible, "process not visible from this container", "run ebprof outside of it")                       \
 	STOP(copy_cut, "cut: the stack's copy ends", "raise --snapshot")                                               \
 	STOP(walker_limit, "walker stopped", "please report it")
 
@@ -210,6 +211,8 @@ struct process_entry {
 	__u32 generation; /* grows with each new run */
 	__u64 known_ns;   /* files' code mapped up to then is in the run */
 };
+/* "first" of an image without a run that the loader can't look at: its pid namespace is not below the loader's. */
+#define FIRST_NOT_VISIBLE 0xffffffffu
 
 /* One executable mapping. */
 struct mapping_slot {
