@@ -18,6 +18,7 @@ const volatile bool ebprof_want_kernel = true;
 const volatile bool ebprof_label_thread = true;
 const volatile bool ebprof_label_tid;
 const volatile bool ebprof_label_cpu;
+const volatile bool ebprof_label_cgroup;
 const volatile bool ebprof_capture;
 const volatile bool ebprof_want_idle;
 const volatile __u32 ebprof_max_frames = USER_FRAMES_DEFAULT;
@@ -460,7 +461,7 @@ static __always_inline void set_labels(struct scratch *s, struct task_struct *ta
 	s->count.process = s->entry.slot;
 	s->count.tid = ebprof_label_tid ? task_pid_here(task) : 0;
 	s->count.cpu = ebprof_label_cpu ? bpf_get_smp_processor_id() : NO_CPU;
-	s->count.reserved = 0;
+	s->count.cgroup = ebprof_label_cgroup ? (__u32)bpf_get_current_cgroup_id() : 0;
 	if (ebprof_label_thread)
 		bpf_get_current_comm(s->count.thread, sizeof(s->count.thread));
 	else

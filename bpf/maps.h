@@ -25,6 +25,7 @@ extern const volatile bool ebprof_want_kernel;
 extern const volatile bool ebprof_label_thread;
 extern const volatile bool ebprof_label_tid;
 extern const volatile bool ebprof_label_cpu;
+extern const volatile bool ebprof_label_cgroup;
 extern const volatile bool ebprof_capture;
 extern const volatile __u32 ebprof_max_frames;
 extern const volatile __u32 ebprof_kernel_frames_max; /* kernel.perf_event_max_stack, KERNEL_FRAMES_MAX at most */

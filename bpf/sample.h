@@ -235,7 +235,7 @@ enum module_state {
 	MODULE_PENDING, /* no table yet */
 	MODULE_READY,
 	MODULE_UNFINISHED, /* code without a rule may have one later */
-	MODULE_NO_INFO, /* the file has none: walk by frame pointer */
+	MODULE_NO_INFO,    /* the file has none: walk by frame pointer */
 };
 
 /* Two independent 64-bit hashes of the frames, seeded per run; {0, 0} = no such part. */
@@ -247,10 +247,10 @@ struct stack_key {
 struct count_key {
 	struct stack_key user;
 	struct stack_key kernel;
-	__u32 process; /* slot */
-	__u32 tid;     /* in the loader's pid namespace, 0 unless asked for */
-	__u32 cpu;     /* NO_CPU unless asked for */
-	__u32 reserved;
+	__u32 process;          /* slot */
+	__u32 tid;              /* in the loader's pid namespace, 0 unless asked for */
+	__u32 cpu;              /* NO_CPU unless asked for */
+	__u32 cgroup;           /* lower half of its number; 0 unless asked for */
 	char thread[COMM_SIZE]; /* thread name; zeroed behind its end */
 };
 #define NO_CPU 0xffffffffu
@@ -261,8 +261,8 @@ enum target_kind {
 	TARGET_PROCESSES, /* those in the table of targets */
 	TARGET_THREADS,   /* likewise, by thread */
 	TARGET_ALL,
-	TARGET_NAMED,     /* processes by their name */
-	TARGET_CGROUPS,   /* whoever is in one of some cgroups or below */
+	TARGET_NAMED,   /* processes by their name */
+	TARGET_CGROUPS, /* whoever is in one of some cgroups or below */
 };
 enum { TARGET_NAMES_MAX = 8, TARGET_CGROUPS_MAX = 8 };
 

@@ -478,31 +478,6 @@ static uint32_t stop_location(struct naming *naming, enum stop stop)
 	return add_plain_location(naming, mapping, PSEUDO_START + (uint64_t)stop * PSEUDO_STRIDE, name, "");
 }
 
-static uint32_t make_labels(const struct naming *naming, const struct count_key *key, struct profile_label *labels)
-{
-	const struct naming_config *config = naming->config;
-	const struct process *process = processes_find_slot(naming->processes, key->process);
-	char thread[COMM_SIZE + 1] = "";
-	uint32_t nr = 0;
-
-	memcpy(thread, key->thread, COMM_SIZE);
-	if (config->label_pid && process)
-		labels[nr++] = profile_label_number(naming->profile, "pid", process->pid, "pid");
-	if (config->label_comm) {
-		char comm[COMM_SIZE + 1] = "";
-
-		memcpy(comm, process ? process->comm : "", process ? COMM_SIZE : 1);
-		labels[nr++] = profile_label_text(naming->profile, "comm", comm[0] ? comm : "[unknown]");
-	}
-	if (config->label_thread)
-		labels[nr++] = profile_label_text(naming->profile, "thread", thread[0] ? thread : "[unknown]");
-	if (config->label_tid)
-		labels[nr++] = profile_label_number(naming->profile, "tid", key->tid, "tid");
-	if (config->label_cpu)
-		labels[nr++] = profile_label_number(naming->profile, "cpu", key->cpu, "cpu");
-	return nr;
-}
-
 static void add_samples(struct naming *naming)
 {
 	_cleanup_free_ uint32_t *locations = memory_new_array(uint32_t, FRAMES_PER_STACK_MAX);
@@ -519,8 +494,11 @@ static void add_samples(struct naming *naming)
 			naming->stats.nr_stack_lost += count->count;
 		if (lost || !nr)
 			locations[nr++] = stop_location(naming, lost ? STOP_stack_lost : STOP_no_stack);
-		profile_add_sample(naming->profile, locations, nr, labels, make_labels(naming, &count->key, labels),
-				   values);
+		const struct process *process = processes_find_slot(naming->processes, count->key.process);
+		uint32_t nr_labels =
+			labels_make(&naming->config->labels, process, &count->key, naming->profile, labels);
+
+		profile_add_sample(naming->profile, locations, nr, labels, nr_labels, values);
 	}
 }
 

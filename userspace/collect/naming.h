@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "labels.h"
 #include "modules.h"
 #include "processes.h"
 #include "profile.h"
@@ -21,7 +22,7 @@
 struct naming_config {
 	bool is_host;    /* of no process in particular */
 	uint64_t period; /* what one sample is worth, in the unit of the second sample type */
-	bool label_pid, label_comm, label_thread, label_tid, label_cpu;
+	struct labels_config labels;
 };
 
 struct naming_stats {

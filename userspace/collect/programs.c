@@ -97,6 +97,7 @@ static void configure(struct recorder_bpf *skeleton, const struct programs_confi
 	skeleton->rodata->ebprof_label_thread = config->label_thread;
 	skeleton->rodata->ebprof_label_tid = config->label_tid;
 	skeleton->rodata->ebprof_label_cpu = config->label_cpu;
+	skeleton->rodata->ebprof_label_cgroup = config->label_cgroup;
 	skeleton->rodata->ebprof_capture = config->capture;
 	skeleton->rodata->ebprof_max_frames = config->max_frames;
 	skeleton->rodata->ebprof_kernel_frames_max = kernel_frames_max();

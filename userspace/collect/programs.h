@@ -25,7 +25,7 @@ struct programs_config {
 	const struct target_cgroup *target_cgroups;
 	uint32_t nr_target_cgroups; /* TARGET_CGROUPS_MAX at most */
 	bool want_user, want_kernel;
-	bool label_thread, label_tid, label_cpu;
+	bool label_thread, label_tid, label_cpu, label_cgroup;
 	bool capture;
 	uint32_t max_frames;
 	uint32_t ring_bytes, counts_max, known_max, processes_max, mappings_max,

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "capture.h"
+#include "cgroups.h"
 #include "clock.h"
 #include "events.h"
 #include "memory.h"
@@ -79,6 +80,7 @@ struct session {
 	struct second_chance *second_chance; /* NULL = none is given */
 	struct capture *capture;             /* NULL unless asked for */
 	struct events events;
+	struct cgroups *cgroups; /* NULL unless a label wants them */
 	uint64_t nr_sideband_lost, nr_throttled;
 	VECTOR(struct reader_failure) failures;
 	struct run_report report;
@@ -132,6 +134,8 @@ static void handle_sideband_record(const struct sideband_record *record, void *c
 		if (process)
 			second_chance_settle(session->second_chance, process, record->time_ns);
 	}
+	if (record->type == SIDEBAND_CGROUP && session->cgroups)
+		cgroups_add(session->cgroups, record->cgroup.id, record->cgroup.path);
 	if (record->type == SIDEBAND_LOST)
 		session->nr_sideband_lost += record->lost;
 	/* An idle CPU without a scheduler tick is throttled at any rate, and nothing is lost there. */
@@ -187,6 +191,11 @@ static void drain_counts(struct session *session)
 _Static_assert((int)SESSION_NAMES_MAX == (int)TARGET_NAMES_MAX, "one limit");
 _Static_assert((int)SESSION_CGROUPS_MAX == (int)TARGET_CGROUPS_MAX, "one limit");
 
+static bool wants_cgroups(const struct session_config *config)
+{
+	return config->labels.cgroup || config->labels.container || config->labels.unit;
+}
+
 static struct programs_config programs_config_of(const struct session *session, const struct stack_key *seed)
 {
 	const struct session_config *config = &session->config;
@@ -198,9 +207,10 @@ static struct programs_config programs_config_of(const struct session *session, 
 		.with_children = config->with_children,
 		.want_user = config->part != PART_KERNEL,
 		.want_kernel = config->part != PART_USER,
-		.label_thread = config->label_thread,
-		.label_tid = config->label_tid,
-		.label_cpu = config->label_cpu,
+		.label_thread = config->labels.thread,
+		.label_tid = config->labels.tid,
+		.label_cpu = config->labels.cpu,
+		.label_cgroup = wants_cgroups(config),
 		.capture = config->capture_path != NULL,
 		.max_frames = config->max_depth,
 		.snapshot_bytes = config->snapshot_bytes,
@@ -246,6 +256,12 @@ static int load_and_prepare(struct session *session, const struct programs_confi
 	return error;
 }
 
+static unsigned sideband_wishes(const struct session_config *config)
+{
+	return (targets_are_described(config) ? SIDEBAND_WITH_TASKS : 0) |
+	       (wants_cgroups(config) ? SIDEBAND_WITH_CGROUPS : 0);
+}
+
 static int set_up(struct session *session, struct problem *problem)
 {
 	struct stack_key seed = {0};
@@ -285,7 +301,9 @@ static int set_up(struct session *session, struct problem *problem)
 	tables_attach(session->tables, session->programs);
 	processes_attach(&session->processes, session->programs);
 	/* The side band first, so that no mapping falls between reading /proc and listening. */
-	error = sideband_create(0, targets_are_described(&session->config), &session->sideband, problem);
+	error = sideband_create(0, sideband_wishes(&session->config), &session->sideband, problem);
+	if (!error && wants_cgroups(&session->config))
+		session->cgroups = cgroups_create();
 	if (!error)
 		error = programs_attach(session->programs, problem);
 	if (!error)
@@ -358,6 +376,7 @@ void session_destroy(struct session *session)
 	reader_destroy(session->tables_reader);
 	capture_destroy(session->capture);
 	events_deinit(&session->events);
+	cgroups_destroy(session->cgroups);
 	vector_free(&session->failures);
 	vector_free(&session->idle_start.ns);
 	report_deinit(&session->report);
@@ -473,6 +492,23 @@ static void drain_rest(struct session *session)
 	message_detail("drained in %.1f ms", (double)(time_now_ns(CLOCK_MONOTONIC) - stopped_ns) / 1e6);
 }
 
+static struct labels_config labels_config_of(const struct session *session)
+{
+	const struct session_labels *labels = &session->config.labels;
+
+	return (struct labels_config){
+		.pid = labels->pid,
+		.comm = labels->comm,
+		.thread = labels->thread,
+		.tid = labels->tid,
+		.cpu = labels->cpu,
+		.cgroup = labels->cgroup,
+		.container = labels->container,
+		.unit = labels->unit,
+		.cgroups = session->cgroups,
+	};
+}
+
 static struct profile *build_profile(struct session *session, struct naming_stats *stats)
 {
 	const struct session_config *config = &session->config;
@@ -482,11 +518,7 @@ static struct profile *build_profile(struct session *session, struct naming_stat
 	struct naming_config naming = {
 		.is_host = config->all,
 		.period = session->period,
-		.label_pid = config->label_pid,
-		.label_comm = config->label_comm,
-		.label_thread = config->label_thread,
-		.label_tid = config->label_tid,
-		.label_cpu = config->label_cpu,
+		.labels = labels_config_of(session),
 	};
 	uint64_t began_ns = time_now_ns(CLOCK_MONOTONIC);
 

@@ -27,6 +27,11 @@ struct session_cgroup {
 	uint32_t level; /* 0 = the root */
 };
 
+/* What samples are told apart by. */
+struct session_labels {
+	bool pid, comm, thread, tid, cpu, cgroup, container, unit;
+};
+
 enum { SESSION_NAMES_MAX = 8, SESSION_CGROUPS_MAX = 8 };
 
 struct session_config {
@@ -52,7 +57,7 @@ struct session_config {
 	uint32_t rate_hz;
 	enum session_part part;
 	uint32_t max_depth; /* user frames kept, USER_FRAMES_MIN..USER_FRAMES_MAX */
-	bool label_pid, label_comm, label_thread, label_tid, label_cpu;
+	struct session_labels labels;
 
 	/* Sizes for tests and for hosts that need more; 0 = default. */
 	uint32_t ring_bytes, counts_max, known_max, processes_max, mappings_max;

@@ -46,7 +46,7 @@ struct sideband {
 	VECTOR(struct cpu_ring) rings;
 	VECTOR(int) fds; /* by ring */
 	size_t ring_bytes;
-	bool with_tasks;
+	unsigned wishes;  /* SIDEBAND_WITH_* */
 	bool counts_lost; /* the events tell how many records they lost */
 	struct sideband_queue queue;
 	uint8_t *scratch; /* PERF_RECORD_SIZE_MAX */
@@ -72,7 +72,8 @@ static size_t round_ring(size_t size_bytes)
 	return rounded;
 }
 
-static struct perf_event_attr event_attr(const struct sideband *sideband, bool with_build_id, bool with_lost)
+static struct perf_event_attr event_attr(const struct sideband *sideband, bool with_build_id, bool with_lost,
+					 bool with_cgroups)
 {
 	return (struct perf_event_attr){
 		.size = sizeof(struct perf_event_attr),
@@ -86,7 +87,8 @@ static struct perf_event_attr event_attr(const struct sideband *sideband, bool w
 		.build_id = with_build_id,
 		.comm = 1,
 		.comm_exec = 1,
-		.task = sideband->with_tasks,
+		.task = (sideband->wishes & SIDEBAND_WITH_TASKS) != 0,
+		.cgroup = with_cgroups && (sideband->wishes & SIDEBAND_WITH_CGROUPS),
 		.use_clockid = 1,
 		.clockid = CLOCK_MONOTONIC,
 		.watermark = 1,
@@ -98,12 +100,13 @@ static struct perf_event_attr event_attr(const struct sideband *sideband, bool w
 static int open_event(struct sideband *sideband, unsigned cpu)
 {
 	static const struct {
-		bool build_id, lost;
-	} wishes[] = {{true, true}, {true, false}, {false, false}};
+		bool build_id, lost, cgroups;
+	} wishes[] = {{true, true, true}, {true, false, true}, {false, false, true}, {false, false, false}};
 	int fd = -EINVAL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(wishes) && fd == -EINVAL; i++) {
-		struct perf_event_attr attr = event_attr(sideband, wishes[i].build_id, wishes[i].lost);
+		struct perf_event_attr attr =
+			event_attr(sideband, wishes[i].build_id, wishes[i].lost, wishes[i].cgroups);
 
 		sideband->counts_lost = wishes[i].lost;
 		fd = perf_event_create(&attr, cpu);
@@ -155,7 +158,7 @@ static void cleanup_sideband(struct sideband **sideband)
 	sideband_destroy(*sideband);
 }
 
-int sideband_create(size_t ring_bytes, bool with_tasks, struct sideband **ret, struct problem *problem)
+int sideband_create(size_t ring_bytes, unsigned wishes, struct sideband **ret, struct problem *problem)
 {
 	_cleanup_(cleanup_sideband) struct sideband *sideband = memory_new(struct sideband);
 	int error;
@@ -163,7 +166,7 @@ int sideband_create(size_t ring_bytes, bool with_tasks, struct sideband **ret, s
 	if (ring_bytes > RING_BYTES_MAX)
 		return problem_set(problem, -EINVAL, "a ring of %zu bytes per CPU is over the limit of %d", ring_bytes,
 				   RING_BYTES_MAX);
-	sideband->with_tasks = with_tasks;
+	sideband->wishes = wishes;
 	sideband->ring_bytes = round_ring(ring_bytes ? ring_bytes : RING_BYTES_DEFAULT);
 	sideband->scratch = memory_zalloc(PERF_RECORD_SIZE_MAX, 1);
 	sideband_queue_init(&sideband->queue, QUEUE_BYTES_MAX);

@@ -24,6 +24,7 @@ enum sideband_type {
 	SIDEBAND_COMM,     /* a thread got a new name; is_exec: by exec, its mappings are gone */
 	SIDEBAND_FORK,     /* a task was born: a thread if its pid is its parent's */
 	SIDEBAND_EXIT,     /* a thread is over */
+	SIDEBAND_CGROUP,   /* a cgroup was made */
 	SIDEBAND_LOST,     /* the kernel dropped records */
 	SIDEBAND_THROTTLE, /* the kernel paused a clock whose output goes to this ring */
 };
@@ -50,6 +51,10 @@ struct sideband_record {
 		struct {
 			uint32_t parent_pid;
 		} fork;
+		struct {
+			uint64_t id;
+			const char *path; /* borrowed */
+		} cgroup;
 		uint64_t lost;
 	};
 };
@@ -58,9 +63,10 @@ typedef void (*sideband_fn)(const struct sideband_record *record, void *context)
 
 /*
  * Opens the events, enabled. ring_bytes per CPU (rounded to a power of two of pages; 0 = 256 KiB). Offline CPUs are
- * skipped. with_tasks: FORK and EXIT are wanted, too.
+ * skipped. wishes: SIDEBAND_WITH_*; CGROUP records are left out where the kernel has none (before 5.7).
  */
-int sideband_create(size_t ring_bytes, bool with_tasks, struct sideband **ret, struct problem *problem);
+enum { SIDEBAND_WITH_TASKS = 1, SIDEBAND_WITH_CGROUPS = 2 };
+int sideband_create(size_t ring_bytes, unsigned wishes, struct sideband **ret, struct problem *problem);
 void sideband_destroy(struct sideband *sideband);
 
 /* The event of a CPU, so that a clock on that CPU can send its THROTTLE records there (PERF_EVENT_IOC_SET_OUTPUT). -1 =

@@ -155,6 +155,15 @@ static bool decode_task(const struct body *body, enum sideband_type type, struct
 	return true;
 }
 
+static bool decode_cgroup(const struct body *body, struct sideband_record *record)
+{
+	if (!read_fixed(body, &record->cgroup.id, sizeof(record->cgroup.id)))
+		return false;
+	record->type = SIDEBAND_CGROUP;
+	record->cgroup.path = text_behind(body, sizeof(record->cgroup.id));
+	return record->cgroup.path != NULL;
+}
+
 static bool decode_lost(const struct body *body, struct sideband_record *record)
 {
 	struct lost_body fixed;
@@ -208,6 +217,9 @@ bool sideband_decode(void *data, size_t size_bytes, struct sideband_record *ret)
 		break;
 	case PERF_RECORD_EXIT:
 		good = decode_task(&body, SIDEBAND_EXIT, &record);
+		break;
+	case PERF_RECORD_CGROUP:
+		good = decode_cgroup(&body, &record);
 		break;
 	case PERF_RECORD_LOST:
 		good = decode_lost(&body, &record);

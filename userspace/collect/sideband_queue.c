@@ -23,6 +23,8 @@ static const char **name_of(struct sideband_record *record)
 		return &record->mmap.path;
 	case SIDEBAND_COMM:
 		return &record->comm.name;
+	case SIDEBAND_CGROUP:
+		return &record->cgroup.path;
 	case SIDEBAND_FORK:
 	case SIDEBAND_EXIT:
 	case SIDEBAND_LOST:

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "cgroups.h"
 #include "memory.h"
 #include "text.h"
 
@@ -113,6 +114,27 @@ static int parse_name(const struct option_row *row, const char *value, void *tar
 	return 0;
 }
 
+/* --cgroup and --container: the row's name tells which. */
+static int parse_cgroup(const struct option_row *row, const char *value, void *target, struct problem *problem)
+{
+	struct record_cgroups *cgroups = target;
+	bool is_container = strcmp(row->name, "container") == 0;
+
+	if (is_container && strlen(value) < CONTAINER_PREFIX_MIN)
+		return problem_set(problem, -EINVAL, "give at least %d characters of the container's id",
+				   CONTAINER_PREFIX_MIN);
+	if (!value[0])
+		return problem_set(problem, -EINVAL, "give the path of a cgroup");
+	if (cgroups->nr == RECORD_CGROUPS_MAX)
+		return problem_set(problem, -EINVAL, "at most %d cgroups and containers can be given",
+				   RECORD_CGROUPS_MAX);
+	int error = is_container ? cgroups_find_container(value, &cgroups->list[cgroups->nr], problem)
+				 : cgroups_resolve(value, &cgroups->list[cgroups->nr], problem);
+
+	cgroups->nr += !error;
+	return error;
+}
+
 static int parse_event(const struct option_row *row, const char *value, void *target, struct problem *problem)
 {
 	(void)row;
@@ -141,31 +163,41 @@ static const struct {
 	const char *key;
 	size_t offset;
 } label_keys[] = {
-	{"pid", offsetof(struct record_labels, pid)},       {"comm", offsetof(struct record_labels, comm)},
-	{"thread", offsetof(struct record_labels, thread)}, {"tid", offsetof(struct record_labels, tid)},
-	{"cpu", offsetof(struct record_labels, cpu)},
+	{"pid", offsetof(struct session_labels, pid)},
+	{"comm", offsetof(struct session_labels, comm)},
+	{"thread", offsetof(struct session_labels, thread)},
+	{"tid", offsetof(struct session_labels, tid)},
+	{"cpu", offsetof(struct session_labels, cpu)},
+	{"cgroup", offsetof(struct session_labels, cgroup)},
+	{"container", offsetof(struct session_labels, container)},
+	{"unit", offsetof(struct session_labels, unit)},
 };
 
-static bool *find_label(struct record_labels *labels, const char *key)
+/* Where a label's switch is in a set of them; SIZE_MAX = there is no such label. */
+static size_t find_label(const char *key)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(label_keys); i++) {
 		if (strcmp(label_keys[i].key, key) == 0)
-			return (bool *)((char *)labels + label_keys[i].offset);
+			return label_keys[i].offset;
 	}
-	return NULL;
+	return SIZE_MAX;
 }
 
 /* --label and --no-label: the row's name tells which. */
 static int parse_label(const struct option_row *row, const char *value, void *target, struct problem *problem)
 {
+	struct record_labels *labels = target;
 	_cleanup_free_ char *copy = memory_strdup(value);
 
 	for (char *next = copy; next;) {
-		bool *label = find_label(target, strsep(&next, ","));
+		size_t offset = find_label(strsep(&next, ","));
 
-		if (!label)
-			return problem_set(problem, -EINVAL, "no such label: give pid, comm, thread, tid or cpu");
-		*label = strcmp(row->name, "label") == 0;
+		if (offset == SIZE_MAX)
+			return problem_set(
+				problem, -EINVAL,
+				"no such label: give pid, comm, thread, tid, cpu, cgroup, container or unit");
+		*(bool *)((char *)&labels->on + offset) = strcmp(row->name, "label") == 0;
+		*(bool *)((char *)&labels->given + offset) = true;
 	}
 	return 0;
 }
@@ -194,6 +226,12 @@ static const struct option_row record_rows[] = {
 	  .help = "the whole host: every process, and the kernel; with a COMMAND, while that runs" },
 	{ .kind = OPTION_CUSTOM, .name = "comm", .argument = "NAME", FIELD(names), .parse = parse_name,
 	  .help = "processes of this name, as ps -o comm shows it, whenever they start; up to 8 times" },
+	{ .kind = OPTION_CUSTOM, .name = "cgroup", .argument = "PATH", FIELD(cgroups), .parse = parse_cgroup,
+	  .values = "<file>",
+	  .help = "who is in this cgroup (version 2) or below, as in /sys/fs/cgroup or /proc/PID/cgroup; up to 8 times" },
+	{ .kind = OPTION_CUSTOM, .name = "container", .argument = "ID", FIELD(cgroups), .parse = parse_cgroup,
+	  .help = "who is in this container: the beginning of an id of docker, containerd, podman or cri-o, or a machine's "
+		  "name of systemd-nspawn" },
 	{ .kind = OPTION_FLAG, .name = "idle", FIELD(idle),
 	  .help = "with -a: what the kernel does on idle CPUs is recorded, too, not just counted" },
 	{ .kind = OPTION_UNFLAG, .name = "no-children", FIELD(with_children),
@@ -218,10 +256,11 @@ static const struct option_row record_rows[] = {
 	{ .kind = OPTION_FLAG, .name = "kernel", FIELD(kernel_only),
 	  .help = "only the kernel part of each stack; a sample without one counts as filtered" },
 	{ .kind = OPTION_CUSTOM, .name = "label", .argument = "KEY[,KEY...]", FIELD(labels), .parse = parse_label,
-	  .values = "pid comm thread tid cpu",
-	  .help = "label samples with tid or cpu too; pid, comm and thread are labels unless taken away" },
+	  .values = "pid comm thread tid cpu cgroup container unit",
+	  .help = "label samples with tid, cpu, cgroup, container or unit (of systemd) too; pid, comm and thread, and with -a "
+		  "and the like container and unit, are labels unless taken away" },
 	{ .kind = OPTION_CUSTOM, .name = "no-label", .argument = "KEY[,KEY...]", FIELD(labels), .parse = parse_label,
-	  .values = "pid comm thread tid cpu", .help = "do not label samples with KEY; fewer labels make a smaller file" },
+	  .values = "pid comm thread tid cpu cgroup container unit", .help = "do not label samples with KEY; fewer labels make a smaller file" },
 	{ .kind = OPTION_INTEGER, .name = "max-depth", .argument = "FRAMES", FIELD(max_depth), .min = DEPTH_MIN,
 	  .max = DEPTH_MAX, .help = "user frames kept of a stack, 16 to 1024 (384): of deeper ones two thirds at the leaf, the rest at the root" },
 
@@ -282,7 +321,8 @@ static const struct option_example record_examples[] = {
 const struct option_table record_option_table = {
 	.command = "record",
 	.summary = "record where processes spend CPU time, into a profile",
-	.usage = "[OPTION]... -p PID[,PID...] | -t TID | -a | --comm NAME | -- COMMAND ARG...",
+	.usage = "[OPTION]... -p PID[,PID...] | -t TID | -a | --cgroup PATH | --container ID | --comm NAME | -- "
+		 "COMMAND ARG...",
 	.description = "Records the stacks of processes, threads, a COMMAND or the whole host and writes a profile.\n"
 		       "\n"
 		       "The recording ends after -d, with Ctrl-C or SIGTERM (a second one ends ebprof at once, leaving "
@@ -300,7 +340,7 @@ const struct option_table record_option_table = {
 };
 
 /* The kinds of targets that were given, by the names of their options. */
-static size_t list_targets(const struct record_options *options, const char *given[4])
+static size_t list_targets(const struct record_options *options, const char *given[5])
 {
 	size_t nr = 0;
 
@@ -312,13 +352,15 @@ static size_t list_targets(const struct record_options *options, const char *giv
 		given[nr++] = "-a";
 	if (options->names.nr)
 		given[nr++] = "--comm";
+	if (options->cgroups.nr)
+		given[nr++] = "--cgroup";
 	return nr;
 }
 
 /* What is wrong only together. */
 static int check_together(struct record_options *options, struct problem *problem)
 {
-	const char *given[4];
+	const char *given[5];
 	size_t nr = list_targets(options, given);
 
 	if (!nr && !options->command)
@@ -363,9 +405,14 @@ static void complete_options(const struct option_rest *rest, int argc, struct re
 	options->nr_own_arguments = argc - rest->nr_operands;
 	if (options->ring_bytes)
 		options->ring_bytes = round_up_power_of_two(options->ring_bytes);
+	bool is_wide = options->all || options->names.nr || options->cgroups.nr;
+
 	if (options->snapshot_kib < 0)
-		options->snapshot_kib =
-			options->all || options->names.nr ? SNAPSHOT_HOST_KIB : SNAPSHOT_DEFAULT_KIB;
+		options->snapshot_kib = is_wide ? SNAPSHOT_HOST_KIB : SNAPSHOT_DEFAULT_KIB;
+	if (is_wide && !options->labels.given.container)
+		options->labels.on.container = true;
+	if (is_wide && !options->labels.given.unit)
+		options->labels.on.unit = true;
 	if (!options->output_path)
 		options->output_path = options->format == FORMAT_FOLDED ? "ebprof.cpu.folded" : "ebprof.cpu.pb.gz";
 }
@@ -375,7 +422,7 @@ int record_options_parse(int argc, char **argv, struct record_options *ret, stru
 	struct record_options options = {
 		.with_children = true,
 		.rate_hz = RATE_DEFAULT_HZ,
-		.labels = {.pid = true, .comm = true, .thread = true},
+		.labels = {.on = {.pid = true, .comm = true, .thread = true}},
 		.max_depth = DEPTH_DEFAULT,
 		.snapshot_kib = -1,
 		.unwind_bytes_max = UNWIND_DEFAULT_BYTES,

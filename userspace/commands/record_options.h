@@ -29,10 +29,12 @@ enum {
 	UNWIND_MAX_BYTES = 1 << 30, /* as many segments as the pool has places for */
 	TARGETS_MAX = 1024,
 	RECORD_NAMES_MAX = SESSION_NAMES_MAX,
+	RECORD_CGROUPS_MAX = SESSION_CGROUPS_MAX,
+	CONTAINER_PREFIX_MIN = 3,
 };
 
 struct record_labels {
-	bool pid, comm, thread, tid, cpu;
+	struct session_labels on, given;
 };
 
 struct record_strict {
@@ -49,9 +51,15 @@ struct record_names {
 	size_t nr;
 };
 
+struct record_cgroups {
+	struct session_cgroup list[RECORD_CGROUPS_MAX];
+	size_t nr;
+};
+
 struct record_options {
 	struct record_targets pids, tids;
 	struct record_names names;
+	struct record_cgroups cgroups; /* and containers */
 	bool all, idle;
 	bool with_children;
 	char **command; /* NULL-terminated, borrowed from argv; NULL = none */
