@@ -406,12 +406,9 @@ static int write_profile(const struct profile *profile, const struct naming_stat
 
 int main(int argc, char **argv)
 {
-	const struct naming_config config = {.period = PERIOD_NS,
-					     .label_pid = true,
-					     .label_comm = true,
-					     .label_thread = true,
-					     .label_tid = true,
-					     .label_cpu = true};
+	const struct naming_config config = {
+		.period = PERIOD_NS,
+		.labels.wanted = {.pid = true, .comm = true, .thread = true, .tid = true, .cpu = true}};
 	struct reader *reader = reader_create(NULL);
 	struct profile *profile = profile_create();
 	struct modules modules;

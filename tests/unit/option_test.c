@@ -300,8 +300,8 @@ static void test_record_defaults(void **state)
 	assert_true(options.seconds == 0);
 	assert_int_equal(options.max_depth, 384);
 	assert_string_equal(options.output_path, "ebprof.cpu.pb.gz");
-	assert_true(options.labels.pid && options.labels.comm && options.labels.thread);
-	assert_false(options.labels.tid || options.labels.cpu || options.strict.enabled || options.command);
+	assert_true(options.labels.on.pid && options.labels.on.comm && options.labels.on.thread);
+	assert_false(options.labels.on.tid || options.labels.on.cpu || options.strict.enabled || options.command);
 	record_options_deinit(&options);
 	/* The kernel's own limits, which the table repeats. */
 	assert_int_equal(DEPTH_MIN, USER_FRAMES_MIN);
@@ -322,7 +322,7 @@ static void test_record_all_options(void **state)
 	assert_int_equal(options.event, EVENT_CYCLES);
 	assert_int_equal(options.rate_hz, 199);
 	assert_true(options.seconds == 120 && options.user_only && !options.kernel_only);
-	assert_true(options.labels.tid && options.labels.cpu && options.labels.pid && !options.labels.comm);
+	assert_true(options.labels.on.tid && options.labels.on.cpu && options.labels.on.pid && !options.labels.on.comm);
 	assert_int_equal(options.max_depth, 32);
 	assert_string_equal(options.output_path, "ebprof.cpu.folded");
 	assert_true(options.record_args && options.quiet && options.verbose && options.as_root);
@@ -364,8 +364,8 @@ static void test_record_refusals(void **state)
 		{"record -p 1 -- ls", "-p and a command (ls) exclude each other: give one of them"},
 		{"record -p 1 -t 2", "-p and -t exclude each other: give one of them"},
 		{"record -p 1 --user --kernel", "--user and --kernel exclude each other: leave out both to keep both"},
-		{"record -p 1 --label foo", "--label foo: no such label: give pid, comm, thread, tid or cpu"},
-		{"record -p 1 --no-label tid,", "--no-label tid,: no such label: give pid, comm, thread, tid or cpu"},
+		{"record -p 1 --label foo", "--label foo: no such label: give pid, comm, thread, tid, cpu, cgroup, container or unit"},
+		{"record -p 1 --no-label tid,", "--no-label tid,: no such label: give pid, comm, thread, tid, cpu, cgroup, container or unit"},
 		{"record -p 1 --strict=-1", "--strict -1: give a percentage from 0 to 100, such as --strict=0.5"},
 		{"record -p 1 --strict=100.1", "--strict 100.1: give a percentage from 0 to 100, such as --strict=0.5"},
 		{"record -p 1 --max-depth 15", "--max-depth 15: give a whole number from 16 to 1024"},

@@ -20,14 +20,14 @@ static uint32_t add_cgroup_labels(const struct labels_config *config, uint32_t i
 	char name[CGROUP_NAME_MAX];
 	uint32_t nr = 0;
 
-	if (config->cgroup)
+	if (config->wanted.cgroup)
 		labels[nr++] = profile_label_text(profile, "cgroup", path ? path : "[unknown]");
-	if (config->container) {
+	if (config->wanted.container) {
 		cgroup_path_container(path ? path : "", name);
 		if (name[0])
 			labels[nr++] = profile_label_text(profile, "container", name);
 	}
-	if (config->unit) {
+	if (config->wanted.unit) {
 		cgroup_path_unit(path ? path : "", name);
 		if (name[0])
 			labels[nr++] = profile_label_text(profile, "unit", name);
@@ -41,17 +41,17 @@ uint32_t labels_make(const struct labels_config *config, const struct process *p
 	static const char unknown[COMM_SIZE] = "";
 	uint32_t nr = 0;
 
-	if (config->pid && process)
+	if (config->wanted.pid && process)
 		labels[nr++] = profile_label_number(profile, "pid", process->pid, "pid");
-	if (config->comm)
+	if (config->wanted.comm)
 		labels[nr++] = name_label(profile, "comm", process ? process->comm : unknown);
-	if (config->thread)
+	if (config->wanted.thread)
 		labels[nr++] = name_label(profile, "thread", key->thread);
-	if (config->tid)
+	if (config->wanted.tid)
 		labels[nr++] = profile_label_number(profile, "tid", key->tid, "tid");
-	if (config->cpu)
+	if (config->wanted.cpu)
 		labels[nr++] = profile_label_number(profile, "cpu", key->cpu, "cpu");
-	if (labels_want_cgroup(config))
+	if (labels_want_cgroup(&config->wanted))
 		nr += add_cgroup_labels(config, key->cgroup, profile, labels + nr);
 	return nr;
 }

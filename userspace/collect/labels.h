@@ -15,14 +15,14 @@
 #include "sample.h"
 
 struct labels_config {
-	bool pid, comm, thread, tid, cpu, cgroup, container, unit;
-	const struct cgroups *cgroups; /* needed for the last three */
+	struct session_labels wanted;
+	const struct cgroups *cgroups; /* borrowed; NULL unless labels_want_cgroup() */
 };
 
 /* Whether samples have to carry their cgroup. */
-static inline bool labels_want_cgroup(const struct labels_config *config)
+static inline bool labels_want_cgroup(const struct session_labels *wanted)
 {
-	return config->cgroup || config->container || config->unit;
+	return wanted->cgroup || wanted->container || wanted->unit;
 }
 
 /* Fills labels, of PROFILE_LABELS_MAX, and returns their number. process: NULL = unknown. */

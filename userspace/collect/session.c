@@ -34,6 +34,7 @@
 #include "reader.h"
 #include "report.h"
 #include "second_chance.h"
+#include "session_parts.h"
 #include "sideband.h"
 #include "store.h"
 #include "tables.h"
@@ -42,13 +43,6 @@
 #include "time_now.h"
 
 enum {
-	RING_BYTES = 4 << 20,
-	CAPTURE_RING_BYTES = 64 << 20, /* a capture is 72 KiB */
-	COUNTS_MAX = 1 << 16,
-	KNOWN_MAX = 1 << 16,
-	PROCESSES_MAX = 16384,
-	MAPPINGS_MAX_SESSION = 1 << 16,
-	MODULES_MAX_SESSION = 1 << 12,
 	ROUND_IDLE_MS = 100,
 	ROUND_FIRST_MS = 1,
 	TABLES_WAIT_MS = 120,          /* from session_create: later ticks without a table count as such */
@@ -188,42 +182,6 @@ static void drain_counts(struct session *session)
 
 /* ---- setting up ---- */
 
-_Static_assert((int)SESSION_NAMES_MAX == (int)TARGET_NAMES_MAX, "one limit");
-_Static_assert((int)SESSION_CGROUPS_MAX == (int)TARGET_CGROUPS_MAX, "one limit");
-
-static bool wants_cgroups(const struct session_config *config)
-{
-	return config->labels.cgroup || config->labels.container || config->labels.unit;
-}
-
-static struct programs_config programs_config_of(const struct session *session, const struct stack_key *seed)
-{
-	const struct session_config *config = &session->config;
-	uint32_t ring = config->capture_path ? CAPTURE_RING_BYTES : RING_BYTES;
-
-	return (struct programs_config){
-		.target_kind = targets_kind(config),
-		.want_idle = config->idle,
-		.with_children = config->with_children,
-		.want_user = config->part != PART_KERNEL,
-		.want_kernel = config->part != PART_USER,
-		.label_thread = config->labels.thread,
-		.label_tid = config->labels.tid,
-		.label_cpu = config->labels.cpu,
-		.label_cgroup = wants_cgroups(config),
-		.capture = config->capture_path != NULL,
-		.max_frames = config->max_depth,
-		.snapshot_bytes = config->snapshot_bytes,
-		.ring_bytes = config->ring_bytes ? config->ring_bytes : ring,
-		.counts_max = config->counts_max ? config->counts_max : COUNTS_MAX,
-		.known_max = config->known_max ? config->known_max : KNOWN_MAX,
-		.processes_max = config->processes_max ? config->processes_max : PROCESSES_MAX,
-		.mappings_max = config->mappings_max ? config->mappings_max : MAPPINGS_MAX_SESSION,
-		.modules_max = MODULES_MAX_SESSION,
-		.seed = *seed,
-	};
-}
-
 /* Starts on the unwind tables, which take about as long as loading the programs. */
 static void *prepare_tables(void *context)
 {
@@ -256,12 +214,6 @@ static int load_and_prepare(struct session *session, const struct programs_confi
 	return error;
 }
 
-static unsigned sideband_wishes(const struct session_config *config)
-{
-	return (targets_are_described(config) ? SIDEBAND_WITH_TASKS : 0) |
-	       (wants_cgroups(config) ? SIDEBAND_WITH_CGROUPS : 0);
-}
-
 static int set_up(struct session *session, struct problem *problem)
 {
 	struct stack_key seed = {0};
@@ -277,14 +229,10 @@ static int set_up(struct session *session, struct problem *problem)
 	/* Copies of stacks pass through the ring as well, which no core dump may hold either. */
 	if (session->config.snapshot_bytes || session->config.capture_path)
 		prctl(PR_SET_DUMPABLE, 0);
-	struct programs_config config = programs_config_of(session, &seed);
 	struct targets_described described;
 
 	targets_describe(&session->config, &described);
-	config.target_names = described.names;
-	config.nr_target_names = described.nr_names;
-	config.target_cgroups = described.cgroups;
-	config.nr_target_cgroups = described.nr_cgroups;
+	struct programs_config config = session_programs_config(&session->config, &described, &seed);
 	int error = load_and_prepare(session, &config, problem);
 
 	if (error)
@@ -301,8 +249,8 @@ static int set_up(struct session *session, struct problem *problem)
 	tables_attach(session->tables, session->programs);
 	processes_attach(&session->processes, session->programs);
 	/* The side band first, so that no mapping falls between reading /proc and listening. */
-	error = sideband_create(0, sideband_wishes(&session->config), &session->sideband, problem);
-	if (!error && wants_cgroups(&session->config))
+	error = sideband_create(0, session_sideband_wishes(&session->config), &session->sideband, problem);
+	if (!error && labels_want_cgroup(&session->config.labels))
 		session->cgroups = cgroups_create();
 	if (!error)
 		error = programs_attach(session->programs, problem);
@@ -315,14 +263,6 @@ static int set_up(struct session *session, struct problem *problem)
 	if (!error && session->config.capture_path)
 		error = capture_create(session->config.capture_path, &session->capture, problem);
 	return error;
-}
-
-/* A cycle counter's period for a rate: cycles of the nominal clock, since nothing else is known in advance. */
-static uint64_t cycles_period(uint32_t rate_hz)
-{
-	const uint64_t nominal_hz = 2500000000;
-
-	return nominal_hz / rate_hz;
 }
 
 int session_create(const struct session_config *config, struct session **ret, struct problem *problem)
@@ -348,8 +288,7 @@ int session_create(const struct session_config *config, struct session **ret, st
 	session->config = *config;
 	session->created_ns = created_ns;
 	session->round_ms = ROUND_FIRST_MS;
-	session->period =
-		config->event == EVENT_CYCLES ? cycles_period(config->rate_hz) : 1000000000ull / config->rate_hz;
+	session->period = session_period(config);
 	error = set_up(session, problem);
 	if (error) {
 		session_destroy(session);
@@ -492,23 +431,6 @@ static void drain_rest(struct session *session)
 	message_detail("drained in %.1f ms", (double)(time_now_ns(CLOCK_MONOTONIC) - stopped_ns) / 1e6);
 }
 
-static struct labels_config labels_config_of(const struct session *session)
-{
-	const struct session_labels *labels = &session->config.labels;
-
-	return (struct labels_config){
-		.pid = labels->pid,
-		.comm = labels->comm,
-		.thread = labels->thread,
-		.tid = labels->tid,
-		.cpu = labels->cpu,
-		.cgroup = labels->cgroup,
-		.container = labels->container,
-		.unit = labels->unit,
-		.cgroups = session->cgroups,
-	};
-}
-
 static struct profile *build_profile(struct session *session, struct naming_stats *stats)
 {
 	const struct session_config *config = &session->config;
@@ -518,7 +440,7 @@ static struct profile *build_profile(struct session *session, struct naming_stat
 	struct naming_config naming = {
 		.is_host = config->all,
 		.period = session->period,
-		.labels = labels_config_of(session),
+		.labels = {.wanted = config->labels, .cgroups = session->cgroups},
 	};
 	uint64_t began_ns = time_now_ns(CLOCK_MONOTONIC);
 
