@@ -321,8 +321,7 @@ static const struct option_example record_examples[] = {
 const struct option_table record_option_table = {
 	.command = "record",
 	.summary = "record where processes spend CPU time, into a profile",
-	.usage = "[OPTION]... -p PID[,PID...] | -t TID | -a | --cgroup PATH | --container ID | --comm NAME | -- "
-		 "COMMAND ARG...",
+	.usage = "[OPTION]... -p PID[,PID...] | -t TID | -a | OTHER TARGET | -- COMMAND ARG...",
 	.description = "Records the stacks of processes, threads, a COMMAND or the whole host and writes a profile.\n"
 		       "\n"
 		       "The recording ends after -d, with Ctrl-C or SIGTERM (a second one ends ebprof at once, leaving "
