@@ -1,97 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * stats_json.c - a flat JSON writer.
- *
- * The object is made in memory (a few kilobytes) and written by the caller at once. JSON knows neither NaN nor
- * infinity: both become null. Strings may hold any bytes (a path does); what is not valid UTF-8 is replaced, since a
- * reader would otherwise refuse the whole object.
- */
+/* stats_json.c - the report of a run, member by member. */
 #include "stats_json.h"
 
-#include <errno.h>
-#include <math.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "memory.h"
+#include "json.h"
 #include "reader.h"
 #include "reasons.h"
-#include "text.h"
-
-struct writer {
-	FILE *out;
-	int depth;
-	bool has_member; /* of the innermost object or array: a comma comes next */
-};
-
-static void begin_value(struct writer *writer, const char *key)
-{
-	fprintf(writer->out, "%s\n%*s", writer->has_member ? "," : "", writer->depth * 2, "");
-	if (key)
-		fprintf(writer->out, "\"%s\": ", key);
-	writer->has_member = true;
-}
-
-static void open_nested(struct writer *writer, const char *key, char bracket)
-{
-	if (writer->depth)
-		begin_value(writer, key);
-	fputc(bracket, writer->out);
-	writer->depth++;
-	writer->has_member = false;
-}
-
-static void close_nested(struct writer *writer, char bracket)
-{
-	writer->depth--;
-	if (writer->has_member)
-		fprintf(writer->out, "\n%*s", writer->depth * 2, "");
-	fputc(bracket, writer->out);
-	writer->has_member = true;
-}
-
-static void write_string(struct writer *writer, const char *key, const char *text)
-{
-	char clean[4096];
-
-	begin_value(writer, key);
-	fputc('"', writer->out);
-	for (const char *c = text_printable(text, clean, sizeof(clean)); *c; c++)
-		fprintf(writer->out, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
-	fputc('"', writer->out);
-}
-
-static void write_unsigned(struct writer *writer, const char *key, uint64_t number)
-{
-	begin_value(writer, key);
-	fprintf(writer->out, "%llu", (unsigned long long)number);
-}
-
-static void write_signed(struct writer *writer, const char *key, int64_t number)
-{
-	begin_value(writer, key);
-	fprintf(writer->out, "%lld", (long long)number);
-}
-
-static void write_real(struct writer *writer, const char *key, double number)
-{
-	begin_value(writer, key);
-	if (isfinite(number))
-		fprintf(writer->out, "%.9g", number);
-	else
-		fputs("null", writer->out);
-}
 
 /* A time that is 0 when it never came. */
-static void write_moment(struct writer *writer, const char *key, uint64_t moment_ns)
+static void write_moment(struct json *json, const char *key, uint64_t moment_ns)
 {
 	if (moment_ns) {
-		write_unsigned(writer, key, moment_ns);
+		json_unsigned(json, key, moment_ns);
 		return;
 	}
-	begin_value(writer, key);
-	fputs("null", writer->out);
+	json_null(json, key);
 }
 
 static const char *runtime_name(enum target_runtime runtime)
@@ -109,106 +31,100 @@ static const char *runtime_name(enum target_runtime runtime)
 	return "unknown";
 }
 
-static void write_run(struct writer *writer, const struct run_report *report)
+static void write_run(struct json *json, const struct run_report *report)
 {
-	write_string(writer, "kernel", report->kernel);
-	write_string(writer, "runtime", runtime_name(report->runtime));
-	write_real(writer, "seconds", report->seconds);
-	write_unsigned(writer, "rate_hz", report->rate_hz);
-	write_unsigned(writer, "period_ns", report->period_ns);
-	write_unsigned(writer, "expected", report->expected);
-	write_unsigned(writer, "runs", report->runs);
-	write_unsigned(writer, "samples", report->samples);
-	write_unsigned(writer, "lost", report->lost);
-	write_unsigned(writer, "idle_skipped", report->idle_skipped);
-	write_unsigned(writer, "unexplained", report->unexplained);
-	write_real(writer, "loss_share", reasons_loss_share(report));
-	write_unsigned(writer, "user_stacks", report->user_stacks);
-	write_unsigned(writer, "complete", report->complete);
-	write_unsigned(writer, "ended", report->ended);
-	write_unsigned(writer, "incomplete", report->incomplete);
-	write_unsigned(writer, "by_frame_pointer", report->by_frame_pointer);
-	write_real(writer, "complete_share", reasons_complete_share(report));
-	write_real(writer, "steal_seconds", report->steal_seconds);
-	write_unsigned(writer, "nr_processes", report->nr_processes);
-	write_unsigned(writer, "nr_files", report->nr_files);
-	write_unsigned(writer, "nr_stacks", report->nr_stacks);
-	write_unsigned(writer, "table_bytes", report->table_bytes);
-	write_unsigned(writer, "table_bytes_max", report->table_bytes_max);
-	write_moment(writer, "first_tick_ns", report->first_tick_ns);
-	write_moment(writer, "first_complete_ns", report->first_complete_ns);
+	json_string(json, "kernel", report->kernel);
+	json_string(json, "runtime", runtime_name(report->runtime));
+	json_real(json, "seconds", report->seconds);
+	json_unsigned(json, "rate_hz", report->rate_hz);
+	json_unsigned(json, "period_ns", report->period_ns);
+	json_unsigned(json, "expected", report->expected);
+	json_unsigned(json, "runs", report->runs);
+	json_unsigned(json, "samples", report->samples);
+	json_unsigned(json, "lost", report->lost);
+	json_unsigned(json, "idle_skipped", report->idle_skipped);
+	json_unsigned(json, "unexplained", report->unexplained);
+	json_real(json, "loss_share", reasons_loss_share(report));
+	json_unsigned(json, "user_stacks", report->user_stacks);
+	json_unsigned(json, "complete", report->complete);
+	json_unsigned(json, "ended", report->ended);
+	json_unsigned(json, "incomplete", report->incomplete);
+	json_unsigned(json, "by_frame_pointer", report->by_frame_pointer);
+	json_real(json, "complete_share", reasons_complete_share(report));
+	json_real(json, "steal_seconds", report->steal_seconds);
+	json_unsigned(json, "nr_processes", report->nr_processes);
+	json_unsigned(json, "nr_files", report->nr_files);
+	json_unsigned(json, "nr_stacks", report->nr_stacks);
+	json_unsigned(json, "table_bytes", report->table_bytes);
+	json_unsigned(json, "table_bytes_max", report->table_bytes_max);
+	write_moment(json, "first_tick_ns", report->first_tick_ns);
+	write_moment(json, "first_complete_ns", report->first_complete_ns);
 }
 
-static void write_cpus(struct writer *writer, const struct run_report *report)
+static void write_cpus(struct json *json, const struct run_report *report)
 {
-	open_nested(writer, "cpus", '[');
+	json_open(json, "cpus", '[');
 	for (size_t i = 0; i < report->nr_cpus; i++) {
 		const struct cpu_balance *cpu = &report->cpus[i];
 
-		open_nested(writer, NULL, '{');
-		write_unsigned(writer, "cpu", cpu->cpu);
-		write_unsigned(writer, "expected", cpu->expected);
-		write_unsigned(writer, "runs", cpu->runs);
-		write_unsigned(writer, "named", cpu->named);
-		write_unsigned(writer, "idle_skipped", cpu->idle_skipped);
-		write_signed(writer, "unexplained", cpu->unexplained);
-		close_nested(writer, '}');
+		json_open(json, NULL, '{');
+		json_unsigned(json, "cpu", cpu->cpu);
+		json_unsigned(json, "expected", cpu->expected);
+		json_unsigned(json, "runs", cpu->runs);
+		json_unsigned(json, "named", cpu->named);
+		json_unsigned(json, "idle_skipped", cpu->idle_skipped);
+		json_signed(json, "unexplained", cpu->unexplained);
+		json_close(json, '}');
 	}
-	close_nested(writer, ']');
+	json_close(json, ']');
 }
 
-static void write_failures(struct writer *writer, const struct run_report *report)
+static void write_failures(struct json *json, const struct run_report *report)
 {
-	open_nested(writer, "failed_files", '[');
+	json_open(json, "failed_files", '[');
 	for (size_t i = 0; i < report->nr_failures; i++) {
 		const struct reader_failure *failure = &report->failures[i];
 
-		open_nested(writer, NULL, '{');
-		write_string(writer, "file", failure->path);
-		write_string(writer, "wanted", failure->wanted);
-		write_string(writer, "reason", failure->reason);
-		close_nested(writer, '}');
+		json_open(json, NULL, '{');
+		json_string(json, "file", failure->path);
+		json_string(json, "wanted", failure->wanted);
+		json_string(json, "reason", failure->reason);
+		json_close(json, '}');
 	}
-	close_nested(writer, ']');
+	json_close(json, ']');
 }
 
-static void write_refused_tables(struct writer *writer, const struct run_report *report)
+static void write_refused_tables(struct json *json, const struct run_report *report)
 {
-	open_nested(writer, "refused_tables", '[');
+	json_open(json, "refused_tables", '[');
 	for (size_t i = 0; i < report->nr_refused_tables; i++) {
-		open_nested(writer, NULL, '{');
-		write_string(writer, "file", report->refused_tables[i].path);
-		write_unsigned(writer, "bytes", report->refused_tables[i].bytes);
-		close_nested(writer, '}');
+		json_open(json, NULL, '{');
+		json_string(json, "file", report->refused_tables[i].path);
+		json_unsigned(json, "bytes", report->refused_tables[i].bytes);
+		json_close(json, '}');
 	}
-	close_nested(writer, ']');
+	json_close(json, ']');
 }
 
 char *stats_json_format(const struct run_report *report, const struct stats_context *context, size_t *size_ret)
 {
-	char *text = NULL;
-	struct writer writer = {.out = open_memstream(&text, size_ret)};
+	struct json json;
 
-	/* The stream fails only without memory, which ends the program elsewhere too. */
-	if (!writer.out)
-		abort();
-	open_nested(&writer, NULL, '{');
-	write_string(&writer, "version", EBPROF_VERSION);
-	write_string(&writer, "output", context->output_path);
-	write_string(&writer, "end", context->end);
+	json_begin(&json);
+	json_open(&json, NULL, '{');
+	json_string(&json, "version", EBPROF_VERSION);
+	json_string(&json, "output", context->output_path);
+	json_string(&json, "end", context->end);
 	if (context->exit_status >= 0)
-		write_signed(&writer, "command_status", context->exit_status);
-	write_run(&writer, report);
-	open_nested(&writer, "counters", '{');
+		json_signed(&json, "command_status", context->exit_status);
+	write_run(&json, report);
+	json_open(&json, "counters", '{');
 	for (size_t i = 0; i < report->nr_lines; i++)
-		write_unsigned(&writer, report->lines[i].name, report->lines[i].value);
-	close_nested(&writer, '}');
-	write_failures(&writer, report);
-	write_refused_tables(&writer, report);
-	write_cpus(&writer, report);
-	close_nested(&writer, '}');
-	fputc('\n', writer.out);
-	if (fclose(writer.out) != 0)
-		abort();
-	return text;
+		json_unsigned(&json, report->lines[i].name, report->lines[i].value);
+	json_close(&json, '}');
+	write_failures(&json, report);
+	write_refused_tables(&json, report);
+	write_cpus(&json, report);
+	json_close(&json, '}');
+	return json_end(&json, size_ret);
 }
