@@ -48,6 +48,7 @@ struct sideband {
 	size_t ring_bytes;
 	unsigned wishes;  /* SIDEBAND_WITH_* */
 	bool counts_lost; /* the events tell how many records they lost */
+	bool has_build_ids;
 	struct sideband_queue queue;
 	uint8_t *scratch; /* PERF_RECORD_SIZE_MAX */
 };
@@ -109,6 +110,7 @@ static int open_event(struct sideband *sideband, unsigned cpu)
 			event_attr(sideband, wishes[i].build_id, wishes[i].lost, wishes[i].cgroups);
 
 		sideband->counts_lost = wishes[i].lost;
+		sideband->has_build_ids = wishes[i].build_id;
 		fd = perf_event_create(&attr, cpu);
 	}
 	return fd;
@@ -205,6 +207,16 @@ size_t sideband_fds(const struct sideband *sideband, const int **ret)
 {
 	*ret = sideband->fds.data;
 	return sideband->fds.nr;
+}
+
+bool sideband_has_build_ids(const struct sideband *sideband)
+{
+	return sideband->has_build_ids;
+}
+
+bool sideband_counts_lost(const struct sideband *sideband)
+{
+	return sideband->counts_lost;
 }
 
 static void keep_record(struct drain *drain, const struct sideband_record *record)

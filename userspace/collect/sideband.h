@@ -69,6 +69,10 @@ enum { SIDEBAND_WITH_TASKS = 1, SIDEBAND_WITH_CGROUPS = 2 };
 int sideband_create(size_t ring_bytes, unsigned wishes, struct sideband **ret, struct problem *problem);
 void sideband_destroy(struct sideband *sideband);
 
+/* What this kernel's records can do: name files by build-id; tell of losses before the next record. */
+bool sideband_has_build_ids(const struct sideband *sideband);
+bool sideband_counts_lost(const struct sideband *sideband);
+
 /* The event of a CPU, so that a clock on that CPU can send its THROTTLE records there (PERF_EVENT_IOC_SET_OUTPUT). -1 =
  * none. */
 int sideband_fd(const struct sideband *sideband, unsigned cpu);
