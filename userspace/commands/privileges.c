@@ -19,39 +19,39 @@
 #include "memory.h"
 #include "text.h"
 
-static const struct {
-	int number;
-	bool is_required;
-	bool in_sys_admin;
-	const char *name;
-	const char *without; /* what is missing then */
-} capabilities[] = {
-	{CAP_BPF, true, true, "CAP_BPF", NULL},
-	{CAP_PERFMON, true, true, "CAP_PERFMON", NULL},
+const struct privilege privileges[NR_PRIVILEGES] = {
+	{CAP_BPF, true, true, "CAP_BPF", "everything: no program can be loaded"},
+	{CAP_PERFMON, true, true, "CAP_PERFMON", "everything: no clock can be opened"},
 	{CAP_SYS_PTRACE, false, false, "CAP_SYS_PTRACE", "the stacks of other users' processes"},
 	{CAP_DAC_READ_SEARCH, false, false, "CAP_DAC_READ_SEARCH", "names from files that only others may read"},
 	{CAP_CHECKPOINT_RESTORE, false, true, "CAP_CHECKPOINT_RESTORE", "names from deleted files"},
 	{CAP_SYSLOG, false, false, "CAP_SYSLOG", "names of kernel functions"},
 };
 
-uint64_t privileges_effective(void)
+uint64_t privileges_read(const char *status_path, const char *set)
 {
-	_cleanup_fclose_ FILE *file = fopen("/proc/self/status", "re");
-	unsigned long long effective;
+	_cleanup_fclose_ FILE *file = fopen(status_path, "re");
+	size_t length = strlen(set);
+	unsigned long long held;
 	char line[256];
 
 	while (file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "CapEff: %llx", &effective) == 1)
-			return effective;
+		if (strncmp(line, set, length) == 0 && sscanf(line + length, ": %llx", &held) == 1)
+			return held;
 	}
 	return 0;
 }
 
-static bool holds(uint64_t effective, size_t i)
+uint64_t privileges_effective(void)
 {
-	bool admin = effective >> CAP_SYS_ADMIN & 1;
+	return privileges_read("/proc/self/status", "CapEff");
+}
 
-	return (effective >> capabilities[i].number & 1) || (admin && capabilities[i].in_sys_admin);
+bool privileges_hold(uint64_t set, const struct privilege *privilege)
+{
+	bool admin = set >> CAP_SYS_ADMIN & 1;
+
+	return (set >> privilege->number & 1) || (admin && privilege->in_sys_admin);
 }
 
 /* Appends to a sentence, cut at its end. */
@@ -68,14 +68,14 @@ static void list_missing(uint64_t effective, struct problem *ret)
 	size_t nr = 0, at = 0;
 
 	ret->text[0] = 0;
-	for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++)
-		nr += !holds(effective, i);
-	for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++) {
-		if (holds(effective, i))
+	for (size_t i = 0; i < NR_PRIVILEGES; i++)
+		nr += !privileges_hold(effective, &privileges[i]);
+	for (size_t i = 0; i < NR_PRIVILEGES; i++) {
+		if (privileges_hold(effective, &privileges[i]))
 			continue;
 		if (at)
 			append(ret, at + 1 == nr ? " and " : ", ");
-		append(ret, capabilities[i].name);
+		append(ret, privileges[i].name);
 		at++;
 	}
 }
@@ -83,11 +83,11 @@ static void list_missing(uint64_t effective, struct problem *ret)
 static void list_effects(uint64_t effective, struct problem *ret)
 {
 	ret->text[0] = 0;
-	for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++) {
-		if (holds(effective, i) || !capabilities[i].without)
+	for (size_t i = 0; i < NR_PRIVILEGES; i++) {
+		if (privileges_hold(effective, &privileges[i]))
 			continue;
 		append(ret, ret->text[0] ? ", " : "");
-		append(ret, capabilities[i].without);
+		append(ret, privileges[i].without);
 	}
 }
 
@@ -95,15 +95,24 @@ static void list_effects(uint64_t effective, struct problem *ret)
 static void list_setcap(struct problem *ret)
 {
 	ret->text[0] = 0;
-	for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++) {
+	for (size_t i = 0; i < NR_PRIVILEGES; i++) {
 		char name[32] = "";
 
-		for (size_t c = 0; capabilities[i].name[c]; c++)
-			name[c] = (char)tolower((unsigned char)capabilities[i].name[c]);
+		for (size_t c = 0; privileges[i].name[c]; c++)
+			name[c] = (char)tolower((unsigned char)privileges[i].name[c]);
 		append(ret, i ? "," : "");
 		append(ret, name);
 	}
 	append(ret, "=ep");
+}
+
+char *privileges_setcap_line(const char *executable)
+{
+	_cleanup_free_ char *file = text_shell_quote(executable);
+	struct problem list;
+
+	list_setcap(&list);
+	return memory_format("sudo setcap %s %s", list.text, file);
 }
 
 /* The same command under sudo. sudo searches its own PATH, so a name found elsewhere becomes its path. */
@@ -129,8 +138,8 @@ int privileges_check(uint64_t effective, char *const *words, size_t nr_words, co
 	char shown[260];
 
 	problem->text[0] = 0;
-	for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++)
-		can_record &= !capabilities[i].is_required || holds(effective, i);
+	for (size_t i = 0; i < NR_PRIVILEGES; i++)
+		can_record &= !privileges[i].is_required || privileges_hold(effective, &privileges[i]);
 	list_missing(effective, &missing);
 	if (!missing.text[0])
 		return 0;
@@ -139,11 +148,9 @@ int privileges_check(uint64_t effective, char *const *words, size_t nr_words, co
 		return problem_set(problem, 0, "without %s this is missing: %s", missing.text, more.text);
 	}
 	_cleanup_free_ char *line = sudo_line(words, nr_words, executable);
-	_cleanup_free_ char *file = text_shell_quote(executable);
+	_cleanup_free_ char *setcap = privileges_setcap_line(executable);
 
-	list_setcap(&more);
 	/* It stands last, so that it can be copied, and is cut visibly when too long for the sentence. */
 	text_printable(line, shown, sizeof(shown));
-	return problem_set(problem, -EPERM, "missing %s: run once 'sudo setcap %s %s', or each time: %s", missing.text,
-			   more.text, file, shown);
+	return problem_set(problem, -EPERM, "missing %s: run once '%s', or each time: %s", missing.text, setcap, shown);
 }
