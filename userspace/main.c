@@ -18,6 +18,7 @@
 
 static const struct command *const commands[] = {
 	&record_command,
+	&doctor_command,
 	&help_command,
 };
 

@@ -41,6 +41,7 @@ const struct command *program_find(const struct program *program, const char *na
 const char *program_nearest(const struct program *program, const char *name);
 
 extern const struct command record_command;
+extern const struct command doctor_command;
 extern const struct command help_command;
 
 #endif

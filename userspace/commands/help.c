@@ -26,7 +26,7 @@ static const struct {
 	const char *status, *meaning;
 } exit_statuses[] = {
 	{"0", "done"},
-	{"1", "the answer is no: more was lost than --strict allows"},
+	{"1", "the answer is no: more was lost than --strict allows, or doctor finds that recording can't work"},
 	{"2", "could not do it; always so for a wrong option"},
 	{"N", "with a COMMAND: its own exit status; when that is 0, 1 for losses over --strict"},
 	{"125", "with a COMMAND: ebprof itself failed"},
