@@ -145,7 +145,7 @@ static void explain_refusal(struct problem *problem, int error)
 	if (error == -EPERM || error == -EACCES)
 		problem_set(problem, error,
 			    "the kernel refused the BPF programs: run with sudo, or grant CAP_BPF and "
-			    "CAP_PERFMON");
+			    "CAP_PERFMON; `ebprof doctor` tells more");
 	else if (access("/sys/kernel/btf/vmlinux", R_OK) != 0)
 		problem_set(problem, error,
 			    "this kernel has no type information (/sys/kernel/btf/vmlinux): use a kernel built with "
