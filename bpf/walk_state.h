@@ -204,13 +204,15 @@ WALK_CALLED __u32 walk_find_rule(const struct walk *w, __u64 offset)
 
 	if (!rows)
 		return RULE_NONE;
-	/* Branch-free: the number of paths that the verifier has to follow stays one. */
+	/* Branch-free but for its end: the number of paths that the verifier has to follow stays small. */
 	const __u32 mask = POOL_SEGMENT_SIZE / sizeof(*rows) - 1;
 	__u64 want = (offset - w->table.start) & ((1ull << shift) - 1);
 	__u64 low = entry.first_row;
 	__u64 length = entry.nr_rows;
 
 	for (int step = 0; step < WALK_ROW_STEPS; step++) {
+		if (length <= 1)
+			break;
 		__u64 half = length >> 1;
 		__u64 at = low + half;
 
