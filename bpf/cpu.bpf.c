@@ -278,6 +278,7 @@ static __always_inline void walk_frames(struct walk *w, struct scratch *s)
 {
 	w->first_mapping = s->entry.first;
 	w->nr_mappings = s->entry.count;
+	w->run = w->is_32bit || w->fresh_end ? WALK_NO_RUN : (__u64)s->entry.slot << 32 | s->entry.generation;
 	struct stack_key seed = read_seed();
 
 	walk_start(w, &seed, ebprof_max_frames);
@@ -372,7 +373,11 @@ static __always_inline bool take_user_stack(struct scratch *s, struct task_struc
 	walk_frames(w, s);
 	if (w->is_stale)
 		report_fresh(s, now);
-	if (s->entry.count && (w->is_stale || !entry_unchanged(s)))
+	bool is_changed = s->entry.count && !entry_unchanged(s);
+
+	if (is_changed)
+		walk_forget(w);
+	if (is_changed || (s->entry.count && w->is_stale))
 		restart_as_changed(w, pc);
 
 	if (may_be_finished(s, now) && ebprof_snapshot_bytes && give_second_chance(s, regs, now))

@@ -208,7 +208,7 @@ struct process_entry {
 	__u32 slot;       /* names the image in samples; never reused within a run */
 	__u32 first;      /* its run of mapping slots, sorted by start */
 	__u32 count;      /* 0 = no table yet */
-	__u32 generation; /* grows with each new run */
+	__u32 generation; /* grows with each new run: with slot, what no other run is ever called */
 	__u64 known_ns;   /* files' code mapped up to then is in the run */
 };
 /* "first" of an image without a run that the loader can't look at: its pid namespace is not below the loader's. */
@@ -232,8 +232,8 @@ struct module_table {
 	__u32 coarser;     /* granules are this many times doubled */
 };
 enum module_state {
-	MODULE_PENDING, /* no table yet */
-	MODULE_READY,
+	MODULE_PENDING,    /* no table yet */
+	MODULE_READY,      /* for good: walkers keep what they found in such a table */
 	MODULE_UNFINISHED, /* code without a rule may have one later */
 	MODULE_NO_INFO,    /* the file has none: walk by frame pointer */
 };

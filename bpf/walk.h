@@ -13,6 +13,9 @@
  * unwind information is mostly hand-written leaves; then the frame pointer. A chain of frame pointers, once begun, is
  * trusted as long as it leads into executable text. 32-bit processes are walked in this way only.
  *
+ * What a ready table said of a pc is kept in struct walk for the walks that come after: most stacks pass where others
+ * did. What could become wrong is not kept, or is kept under the number of a run that no other run will have.
+ *
  * Stack memory is read in windows of up to 1 KiB inside one page: a read costs the same for 8 bytes as for 1,024.
  *
  * This file compiles for the kernel and for the host. Whoever includes it supplies the seven functions that
@@ -35,13 +38,19 @@ WALK_INLINE void walk_append_frame(struct walk *w, __u64 offset, __u64 behind)
 	}
 }
 
-/* One frame. 0 = go on, 1 = the walk is over and w->stop says why. */
-WALK_INLINE int walk_step(struct walk *w)
+/* Only what a ready table says, and only rules that need nothing but themselves: a guess asks for mapping and table. */
+WALK_INLINE int walk_may_keep(const struct walk *w, const struct unwind_rule *rule, __u64 offset)
+{
+	int by_rule = rule->cfa >= CFA_REGISTER && rule->cfa <= CFA_PLT && !(rule->flags & RULE_INFERRED);
+
+	return w->table.state == MODULE_READY && (by_rule || rule->cfa == CFA_ROOT) && w->run != WALK_NO_RUN &&
+	       w->module < MODULES_MAX && offset < FRAME_OFFSET_MASK;
+}
+
+/* Appends the frame of a pc that was not met before, and finds its rule. 0 = there is one, 1 = the walk is over. */
+WALK_INLINE int walk_look_up(struct walk *w, const struct unwind_rule **ret)
 {
 	__u64 lookup_pc = w->pc - !(w->frame_flags & FRAME_EXACT);
-
-	if (w->nr_walked >= USER_WALK_MAX)
-		return walk_stop(w, STOP_too_deep, NO_MODULE);
 	int found = walk_find_mapping(w, lookup_pc);
 
 	if (!found || w->module == NO_MODULE) {
@@ -63,9 +72,8 @@ WALK_INLINE int walk_step(struct walk *w)
 	int has_table = (w->table.state == MODULE_READY || w->table.state == MODULE_UNFINISHED) && !w->is_32bit;
 	__u32 number = has_table ? walk_find_rule(w, offset) : RULE_NONE;
 	const struct unwind_rule *rule = walk_get_rule(number);
-	__u32 module = w->module;
-	int step;
 
+	w->frame_module = w->module;
 	/* Where a handler returns to was not called from the byte before, which may be another function's. */
 	if (number == RULE_SIGNAL)
 		w->frame_flags |= FRAME_EXACT;
@@ -73,9 +81,43 @@ WALK_INLINE int walk_step(struct walk *w)
 	int unfinished = w->table.state == MODULE_UNFINISHED && number == RULE_NONE;
 
 	if ((w->table.state == MODULE_PENDING || unfinished) && !w->is_32bit)
-		return walk_stop(w, STOP_no_file_table, module);
+		return walk_stop(w, STOP_no_file_table, w->module);
 	if (!rule)
-		return walk_stop(w, STOP_unsupported_rule, module);
+		return walk_stop(w, STOP_unsupported_rule, w->module);
+	if (walk_may_keep(w, rule, offset))
+		*walk_find_found(w, lookup_pc) = (struct walk_found){
+			.pc = lookup_pc,
+			.run = w->run,
+			.place = frame_make_file(w->module, offset, 0),
+			.rule = number,
+			.era = w->era,
+		};
+	*ret = rule;
+	return 0;
+}
+
+/* One frame. 0 = go on, 1 = the walk is over and w->stop says why. */
+WALK_INLINE int walk_step(struct walk *w)
+{
+	__u64 behind = !(w->frame_flags & FRAME_EXACT);
+	__u64 lookup_pc = w->pc - behind;
+	const struct walk_found *found = walk_find_found(w, lookup_pc);
+	const struct unwind_rule *rule;
+	int step;
+
+	if (w->nr_walked >= USER_WALK_MAX)
+		return walk_stop(w, STOP_too_deep, NO_MODULE);
+	if (walk_is_found(w, found, lookup_pc)) {
+		__u64 place = found->place;
+
+		rule = walk_get_rule(found->rule);
+		if (!rule)
+			return walk_stop(w, STOP_walker_limit, NO_MODULE); /* cannot happen: it was there */
+		w->frame_module = frame_module(place);
+		walk_append(w, w->frame_flags | (place + behind));
+	} else if (walk_look_up(w, &rule)) {
+		return 1;
+	}
 	switch (rule->cfa) {
 	case CFA_ROOT:
 		return walk_stop(w, STOP_complete, 0);
@@ -84,7 +126,7 @@ WALK_INLINE int walk_step(struct walk *w)
 	case CFA_SIGNAL:
 		return walk_signal_frame(w);
 	case CFA_UNSUPPORTED:
-		return walk_stop(w, STOP_unsupported_rule, module);
+		return walk_stop(w, STOP_unsupported_rule, w->module);
 	case CFA_STACK_TOP:
 		return walk_from_stack_top(w, rule);
 	case CFA_GOROUTINE:
@@ -95,11 +137,11 @@ WALK_INLINE int walk_step(struct walk *w)
 			return step;
 		break;
 	}
-	return walk_without_rule(w, module);
+	return walk_without_rule(w, w->frame_module);
 }
 
 /*
- * Prepares a walk; the caller has set pc, regs, is_32bit, fresh_*, first_mapping and nr_mappings. Of max_frames
+ * Prepares a walk; the caller has set pc, regs, is_32bit, fresh_*, run, first_mapping and nr_mappings. Of max_frames
  * (1..USER_FRAMES_MAX) two thirds are kept from the leaf on and the rest before the root.
  */
 WALK_INLINE void walk_start(struct walk *w, const struct stack_key *seed, __u32 max_frames)

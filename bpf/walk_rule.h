@@ -163,13 +163,11 @@ WALK_INLINE enum stop walk_apply_rule(struct walk *w, const struct unwind_rule *
  */
 WALK_INLINE int walk_is_subroutine(struct walk *w, const struct unwind_rule *rule, __u64 caller_pc, __u64 *ret)
 {
-	__u32 module = w->module;
-
 	if (!(w->frame_flags & FRAME_EXACT) || rule->cfa != CFA_REGISTER || rule->cfa_reg != DWARF_RSP)
 		return 0;
-	if (caller_pc && walk_find_mapping(w, caller_pc - 1))
+	if (caller_pc && walk_is_code(w, caller_pc - 1))
 		return 0;
-	if (walk_read_word(w, w->regs[DWARF_RSP], ret) || !walk_follows_call(w, *ret) || w->module != module)
+	if (walk_read_word(w, w->regs[DWARF_RSP], ret) || !walk_follows_call(w, *ret) || w->module != w->frame_module)
 		return 0;
 	return walk_get_rule(walk_find_rule(w, *ret - 1 - w->mapping_start + w->mapping_offset)) == rule;
 }
@@ -179,7 +177,6 @@ enum { WALK_GUESS = 2 };
 WALK_INLINE int walk_by_rule(struct walk *w, const struct unwind_rule *rule)
 {
 	struct walk_caller caller = {.rsp = ~0ull};
-	__u32 module = w->module;
 	int inferred = !!(rule->flags & RULE_INFERRED);
 	__u64 pc;
 
@@ -196,7 +193,7 @@ WALK_INLINE int walk_by_rule(struct walk *w, const struct unwind_rule *rule)
 	if (stop != STOP_complete && inferred)
 		return WALK_GUESS;
 	if (stop != STOP_complete)
-		return walk_stop(w, w->is_unsure ? STOP_leaf_register : stop, module);
+		return walk_stop(w, w->is_unsure ? STOP_leaf_register : stop, w->frame_module);
 	w->regs[DWARF_RBX] = caller.rbx;
 	if (w->frame_flags & FRAME_EXACT)
 		caller.known_regs |= WALK_REGS_FROM_LEAF;

@@ -37,6 +37,21 @@ enum {
 	WALK_MAPPING_STEPS = 17,     /* binary search over at most MAPPINGS_MAX slots */
 	WALK_CONTEXT_WORDS = 17,     /* registers in a signal frame, rip last */
 	WALK_ROW_STEPS = 10,         /* over at most GRANULE_ROWS_MAX rows */
+	WALK_FOUND_SHIFT = 9,
+	WALK_FOUND = 1 << WALK_FOUND_SHIFT, /* pcs whose place and rule are kept */
+};
+#define WALK_NO_RUN 0ull
+
+/*
+ * Where a pc that was looked up lies in a run of mappings, and its rule. A rule of a ready table stays what it is, and
+ * a run that changes becomes another one: what is kept here is right for as long as anyone asks for it.
+ */
+struct walk_found {
+	__u64 pc; /* as looked up: of a return address the byte before it */
+	__u64 run;
+	__u64 place; /* a file frame's module and offset */
+	__u32 rule;  /* RULE_NONE: nothing is kept here */
+	__u32 era;
 };
 
 struct walk {
@@ -48,7 +63,8 @@ struct walk {
 	__u32 is_unsure;   /* the rule at work took a register for kept that a callee may change */
 	__u32 is_32bit;
 
-	/* The process's run of mapping slots. */
+	/* The process's run of mapping slots, and a number that no other has, ever: WALK_NO_RUN = nothing is kept. */
+	__u64 run;
 	__u32 first_mapping;
 	__u32 nr_mappings;
 
@@ -56,6 +72,8 @@ struct walk {
 	__u64 fresh_start;
 	__u64 fresh_end;
 	__u32 is_stale; /* the walk came by there */
+
+	__u32 frame_module; /* the current frame's */
 
 	/* The last mapping met and its module's table. */
 	__u32 module;
@@ -81,6 +99,10 @@ struct walk {
 	__u32 overflow;             /* frames that did not fit their fields */
 	struct record_stack record; /* here so that record and frames leave together */
 	__u64 frames[USER_FRAMES_MAX];
+
+	/* What walks before this one have found; of an era before, nothing is believed any more. */
+	__u32 era;
+	struct walk_found found[WALK_FOUND];
 };
 
 /* Supplied by the includer. Pointers may be NULL for an index out of range. */
@@ -229,6 +251,32 @@ WALK_CALLED __u32 walk_find_rule(const struct walk *w, __u64 offset)
 	struct unwind_row row = rows[low & mask];
 
 	return row.offset <= want ? row.rule : entry.rule;
+}
+
+/* Where a pc's place and rule are kept: one place for many pcs, of which the last has it. */
+WALK_INLINE struct walk_found *walk_find_found(struct walk *w, __u64 pc)
+{
+	__u64 at = pc * 0x9fb21c651e98df25ull >> (64 - WALK_FOUND_SHIFT);
+
+	walk_opaque(at);
+	return &w->found[at & (WALK_FOUND - 1)];
+}
+
+WALK_INLINE int walk_is_found(const struct walk *w, const struct walk_found *found, __u64 pc)
+{
+	return found->pc == pc && found->run == w->run && found->rule && found->era == w->era;
+}
+
+/* For a walk with a run that was not what it said: whatever it found is forgotten, and what others did with it. */
+WALK_INLINE void walk_forget(struct walk *w)
+{
+	w->era++;
+}
+
+/* Whether pc is in some mapping, which becomes the current one unless the pc was met before. */
+WALK_INLINE int walk_is_code(struct walk *w, __u64 pc)
+{
+	return walk_is_found(w, walk_find_found(w, pc), pc) || walk_find_mapping(w, pc);
 }
 
 /* One word of the user's stack. 0 = read. */

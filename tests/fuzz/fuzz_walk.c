@@ -44,6 +44,15 @@ static struct {
 	uint64_t probed;       /* a pc in whose place there is another, 0 = none */
 	uint64_t real;
 } world;
+static const struct stack_key seed = {.hash = {0x0123456789abcdefull, 0xfedcba9876543210ull}};
+enum { PROCESS = 7 };
+
+/* What a walk starts with. */
+struct start {
+	uint64_t pc, regs[16];
+	uint32_t max_frames;
+};
+
 static uint8_t pool[2][POOL_SEGMENT_SIZE];
 static struct walk walk;
 
@@ -383,8 +392,6 @@ static void check_end(struct stack_key *key)
 /* What leaves with the frames; only a stack with raw addresses is the process's own. */
 static void check_record(struct stack_key *key)
 {
-	enum { PROCESS = 7 };
-
 	walk_finish(&walk, PROCESS);
 	stack_key_finish(key, walk.has_raw ? PROCESS : 0);
 	CHECK(memcmp(key, &walk.record.key, sizeof(*key)) == 0);
@@ -393,22 +400,53 @@ static void check_record(struct stack_key *key)
 	CHECK(!walk.record.is_kernel && walk.record.process == PROCESS);
 }
 
+/* Where mappings overlap, which one is met hangs on where the walk comes from. */
+static bool mappings_are_in_order(void)
+{
+	for (uint32_t i = 0; i < MAPPINGS; i++)
+		if (world.mappings[i].start >= world.mappings[i].end ||
+		    (i && world.mappings[i - 1].end > world.mappings[i].start))
+			return false;
+	return !walk.first_mapping && walk.nr_mappings == MAPPINGS;
+}
+
+/* The same walk with what it finds kept for it: in the second round it finds nearly everything kept. */
+static void check_again(const struct start *start, const struct stack_key *key)
+{
+	uint32_t nr_walked = walk.nr_walked, stop = walk.stop;
+
+	walk.run = 1;
+	for (int round = 0; round < 2; round++) {
+		walk.pc = start->pc;
+		memcpy(walk.regs, start->regs, sizeof(walk.regs));
+		walk_start(&walk, &seed, start->max_frames);
+		while (!walk_step(&walk))
+			;
+		walk_finish(&walk, PROCESS);
+		CHECK(walk.stop == stop && walk.nr_walked == nr_walked);
+		CHECK(memcmp(key, &walk.record.key, sizeof(*key)) == 0);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct stack_key seed = {.hash = {0x0123456789abcdefull, 0xfedcba9876543210ull}};
 	struct source source = {.at = data, .end = data + size};
 	struct stack_key key = seed;
 	uint32_t nr_steps = 0;
 
 	memset(&walk, 0, sizeof(walk));
 	world.nr_reads = 0;
-	uint32_t max_frames = (uint32_t)take(&source, 2);
+	struct start start = {.max_frames = (uint32_t)take(&source, 2)};
 
 	make_world(&source);
-	walk_start(&walk, &seed, max_frames);
+	walk_start(&walk, &seed, start.max_frames);
+	start.pc = walk.pc;
+	memcpy(start.regs, walk.regs, sizeof(start.regs));
 	while (!check_step(&key))
 		CHECK(++nr_steps <= USER_WALK_MAX);
 	check_end(&key);
 	check_record(&key);
+	if (mappings_are_in_order())
+		check_again(&start, &key);
 	return 0;
 }

@@ -46,6 +46,7 @@ struct home {
 	uint64_t refused_page; /* its address; HOME_ADDRESS_END = none */
 	int64_t refused_read;  /* number of the read, from 0; HOME_NEVER = none */
 	int64_t nr_reads;
+	uint64_t nr_searches; /* for rules */
 	uint32_t largest_read;
 	const uint8_t *code; /* what the 8 bytes before each possible return address are; a call rel32 unless set */
 	uint64_t probed_pc, probed_rsp,
@@ -69,6 +70,7 @@ WALK_INLINE const struct module_table *walk_get_module(__u32 module)
 
 WALK_INLINE const void *walk_get_segment(__u32 segment)
 {
+	home.nr_searches++;
 	return segment < HOME_SEGMENTS_MAX ? home.segments[segment] : NULL;
 }
 

@@ -362,6 +362,8 @@ static void random_programs(void **state)
 	for (uint32_t code = 0; code < 100; code++) {
 		make_code();
 		for (uint32_t i = 0; i < 200; i++) {
+			/* In every other walk nothing that was found before is of use. */
+			walk.run = i & 1 ? code + 1 : WALK_NO_RUN;
 			check_program(run_program((uint32_t)below(20)));
 			nr_frames += machine.nr;
 		}
@@ -395,6 +397,7 @@ static uint64_t random_word(void)
 
 /* Whether a table's rules may lead to another stack, of which nothing is known. */
 static bool other_stacks;
+static bool garbage_in_order; /* the mappings: none overlaps another */
 
 static struct unwind_rule garbage_rule(void)
 {
@@ -451,6 +454,7 @@ static void make_garbage(void)
 {
 	bool in_order = below(8);
 
+	garbage_in_order = in_order;
 	other_stacks = below(2);
 
 	home_init();
@@ -562,11 +566,28 @@ static void check_garbage_end(struct stack_key *key, uint32_t nr_raw)
 	assert_memory_equal(key, &walk.key, sizeof(*key));
 }
 
+/* A walk that can use what walks before it have found comes to the same. */
+static void check_again(uint64_t pc, const uint64_t regs[16], uint32_t max_frames)
+{
+	struct stack_key key = walk.key;
+	uint32_t nr_walked = walk.nr_walked, stop = walk.stop;
+
+	walk.pc = pc;
+	memcpy(walk.regs, regs, sizeof(walk.regs));
+	walk_start(&walk, &home_seed, max_frames);
+	while (!walk_step(&walk))
+		;
+	walk_finish(&walk, 1);
+	assert_int_equal(walk.stop, stop);
+	assert_int_equal(walk.nr_walked, nr_walked);
+	assert_memory_equal(&walk.key, &key, sizeof(key));
+}
+
 static void garbage(void **state)
 {
 	enum { TABLES = 200, WALKS = 1000 };
 	uint32_t nr_stops[NR_STOPS] = {0};
-	uint64_t nr_frames = 0;
+	uint64_t nr_frames = 0, nr_again = 0;
 
 	(void)state;
 	random_state = 5;
@@ -578,12 +599,23 @@ static void garbage(void **state)
 		if (i % WALKS == 0)
 			make_garbage();
 		start_garbage_walk();
+		uint64_t pc = walk.pc, regs[16];
+
+		memcpy(regs, walk.regs, sizeof(regs));
 		while (!check_step(&key, &nr_raw))
 			assert_true(++steps <= USER_WALK_MAX);
 		check_garbage_end(&key, nr_raw);
 		nr_stops[walk.stop]++;
 		nr_frames += walk.nr_walked;
+		/* Where mappings overlap, which one is met hangs on where the walk comes from. */
+		if (garbage_in_order && !walk.first_mapping && walk.nr_mappings == home.mappings.nr) {
+			walk.run = i / WALKS + 1;
+			check_again(pc, regs, walk.nr_leaf_frames + walk.nr_root_frames);
+			walk.run = WALK_NO_RUN;
+			nr_again++;
+		}
 	}
+	assert_true(nr_again > TABLES * WALKS / 2);
 	print_message("%llu frames\n", (unsigned long long)nr_frames);
 	/* The garbage leads everywhere. */
 	for (uint32_t stop = STOP_no_file_table; stop <= STOP_bad_frame; stop++)
