@@ -75,6 +75,12 @@ $(CHURNED): $(W)/churned_%: tests/workloads/churned.c tests/workloads/work.h tes
 	$(call say,CC)
 	$(Q)mkdir -p $(@D) && $(CC) $(WORKLOAD_CFLAGS) -DNUMBER=$* $< -o $@ -lpthread
 
+TWINS := $(W)/twin_1 $(W)/twin_2
+$(TWINS): $(W)/twin_%: tests/workloads/twins.c tests/workloads/work.h tests/tests.mk
+	$(call say,CC)
+	$(Q)mkdir -p $(@D) && $(CC) $(WORKLOAD_CFLAGS) -fno-stack-protector -fcf-protection=none -static -no-pie \
+		-DSTAGE=$* $< -o $@
+
 PLUGINS := $(W)/libfirst_plugin.so $(W)/libsecond_plugin.so
 $(PLUGINS): $(W)/lib%.so: tests/workloads/plugin.c tests/workloads/work.h tests/tests.mk
 	$(call say,CC)
@@ -151,7 +157,7 @@ $(W)/shares-no-sections: $(W)/shares-stripped
 	$(Q)cp $< $@ && dd if=/dev/zero of=$@ bs=1 seek=40 count=8 conv=notrunc status=none && \
 		dd if=/dev/zero of=$@ bs=1 seek=60 count=4 conv=notrunc status=none
 
-workloads: $(WORKLOADS) $(EXECS) $(CHURNED) $(PLUGINS) $(SHARES) $(DEPTHS) \
+workloads: $(WORKLOADS) $(EXECS) $(TWINS) $(CHURNED) $(PLUGINS) $(SHARES) $(DEPTHS) \
 	$(addprefix $(W)/,names bits32 uncovered uncovered-stripped) \
 	$(addprefix $(W)/shares-,clang frame-pointer stripped debuglink minidebug no-sections)
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness import (assert_complete, assert_count, assert_share, assert_shares, names_of, path_of, record,
-    record_command, refuse, run_ebprof, started, Target)
+    record_command, refuse, run_ebprof, started, user_names_of, Target)
 
 
 def label(sample, key):
@@ -101,6 +101,18 @@ def test_three_images_of_one_process():
         frames = [frame for sample in recording.profile.samples for frame in sample.frames if frame.function == name]
         assert {os.path.basename(frame.mapping.file) for frame in frames} == {f"exec_{number}"}
     assert_complete(recording, 0.98)
+
+
+def test_twins_at_one_address():
+    """Two programs become each other: what is known of one's pcs says nothing of the other's, though they are the same."""
+    truth, recording = record_command("twin_1", 60)
+    assert truth["twin_1"] == truth["twin_2"]
+    for number in (1, 2):
+        names = [f"twin_{number}_work", f"twin_{number}_calls"]
+        stacks = [user_names_of(sample) for sample in recording.profile.samples if names[0] in names_of(sample)]
+        assert recording.count_of(names[0]) > 200
+        assert all(stack[:2] == names and stack[-1] == "_start" for stack in stacks), stacks
+    assert_complete(recording, 0.98, early_seconds=0.5)
 
 
 def test_exec_while_attached():
