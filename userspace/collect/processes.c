@@ -315,6 +315,9 @@ void processes_add_running(struct processes *processes, const struct task_entry 
 		return;
 	struct process *process = intern_image(processes, &task->id, entry.slot, &added);
 
+	/* The kernel may have given it its parent's run already, whose number no other run of its may have. */
+	if (added)
+		process->generation = entry.generation;
 	process->pid = task->pid;
 	process->is_kthread = task->flags & TASK_IS_KTHREAD;
 	mark(processes, process, true);
