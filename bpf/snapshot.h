@@ -114,8 +114,11 @@ static __always_inline int snapshot_send(struct snapshot_buffer *buffer, __u64 r
 	__u32 bytes = buffer->record.stack_bytes;
 	__u64 unread = bpf_ringbuf_query(&ebprof_ring, BPF_RB_AVAIL_DATA);
 
+	if (!bytes)
+		return -1;
+	/* One comparison of both would be of bytes - 1, and tell older verifiers nothing about bytes. */
 	walk_opaque(bytes);
-	if (!bytes || bytes > sizeof(buffer->stack))
+	if (bytes > sizeof(buffer->stack))
 		return -1;
 	/* The rest is for stacks that were walked and for processes, which take little and can't be done without. */
 	if (unread + bytes > ebprof_ring_bytes / 4 * 3)
