@@ -16,6 +16,8 @@
 #include "recorder.skel.h"
 #include "vector.h"
 
+enum { LOG_LINES = 16 };
+
 struct segment {
 	int fd;
 	void *memory;
@@ -35,17 +37,34 @@ struct programs {
 	VECTOR(struct segment) segments; /* by number */
 };
 
+/* The last lines of a text, each as a detail. */
+static void print_end(const char *text, int nr_lines)
+{
+	const char *line = text + strlen(text);
+
+	while (line > text && (line[-1] != '\n' || line[0] == '\0' || --nr_lines > 0))
+		line--;
+	while (*line) {
+		int length = (int)strcspn(line, "\n");
+
+		message_detail("libbpf: %.*s", length, line);
+		line += length + (line[length] == '\n');
+	}
+}
+
+/* libbpf speaks in many lines of its own: details of the one sentence that the caller prints. */
 static int __attribute__((format(printf, 2, 0)))
 print_libbpf(enum libbpf_print_level level, const char *format, va_list args)
 {
-	char line[1024];
+	char *text;
 
-	/* libbpf speaks in many lines of its own; they are details of the one sentence that the caller prints. */
 	if (level == LIBBPF_DEBUG || !message_verbose())
 		return 0;
-	vsnprintf(line, sizeof(line), format, args);
-	line[strcspn(line, "\n")] = '\0';
-	message_detail("libbpf: %s", line);
+	if (vasprintf(&text, format, args) < 0)
+		return 0;
+	/* The verifier's log comes as one text of up to megabytes; what it objects to is at its end. */
+	print_end(text, LOG_LINES);
+	free(text);
 	return 0;
 }
 
@@ -142,7 +161,8 @@ static int map_shared(struct programs *programs)
 
 static void explain_refusal(struct problem *problem, int error)
 {
-	if (error == -EPERM || error == -EACCES)
+	/* EACCES is the verifier's, of which more rights are no cure. */
+	if (error == -EPERM)
 		problem_set(problem, error,
 			    "the kernel refused the BPF programs: run with sudo, or grant CAP_BPF and "
 			    "CAP_PERFMON; `ebprof doctor` tells more");
