@@ -159,6 +159,30 @@ static int map_shared(struct programs *programs)
 	return memory->mappings && memory->modules && memory->rules ? 0 : -ENOMEM;
 }
 
+/* What the programs can't do without, newest first, and the kernel that had it first. */
+static const struct {
+	enum bpf_func_id helper;
+	const char *name;
+	const char *kernel;
+} needs[] = {
+	{BPF_FUNC_loop, "bpf_loop", "5.17"},
+	{BPF_FUNC_task_pt_regs, "bpf_task_pt_regs", "5.15"},
+	{BPF_FUNC_get_current_task_btf, "bpf_get_current_task_btf", "5.11"},
+	{BPF_FUNC_ringbuf_output, "BPF ring buffers", "5.8"},
+};
+
+/* Asked only when the programs did not load: the answer costs loads of its own. 0 = nothing is missing. */
+static int explain_missing(struct problem *problem, int error)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(needs); i++)
+		if (libbpf_probe_bpf_helper(BPF_PROG_TYPE_PERF_EVENT, needs[i].helper, NULL) == 0)
+			return problem_set(
+				problem, error,
+				"this kernel lacks %s, which ebprof can't do without: Linux %s and newer have it",
+				needs[i].name, needs[i].kernel);
+	return 0;
+}
+
 static void explain_refusal(struct problem *problem, int error)
 {
 	/* EACCES is the verifier's, of which more rights are no cure. */
@@ -170,7 +194,7 @@ static void explain_refusal(struct problem *problem, int error)
 		problem_set(problem, error,
 			    "this kernel has no type information (/sys/kernel/btf/vmlinux): use a kernel built with "
 			    "CONFIG_DEBUG_INFO_BTF=y");
-	else
+	else if (!explain_missing(problem, error))
 		problem_set(problem, error, "the kernel refused the BPF programs (%s): -v shows its reasons",
 			    strerror(-error));
 }
