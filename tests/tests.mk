@@ -5,6 +5,7 @@
 #   check-unit         unit tests, in the normal and in the sanitizer build
 #   check-differential names, unwind rows and the like against other tools
 #   check-system       workloads of known shape, recorded for real
+#   check-kernels      other kernels in virtual machines, a table of what works; long
 #   fuzz-check         fuzzers, for a short while each; fuzz: for long
 #   bench              tables of figures, as ratios within one run; long
 #
@@ -171,10 +172,21 @@ check-unit: unit-tests sanitizer-tests
 	$(Q)$(PYTEST) tests/unit
 check-differential: $(O)/ebprof test-programs workloads
 	$(Q)$(PYTEST) tests/differential tests/golden
-check-system: $(O)/ebprof workloads
+check-system: $(O)/ebprof workloads compilers
 	$(Q)$(PYTEST) tests/system
-check: $(O)/ebprof unit-tests sanitizer-tests test-programs workloads fuzzers
+check: $(O)/ebprof unit-tests sanitizer-tests test-programs workloads compilers fuzzers
 	$(Q)$(PYTEST) tests
+
+# The BPF programs by each compiler that is installed: whether the verifier can follow them depends on what it makes of them.
+COMPILED := $(patsubst %,$(O)/compilers/%/bpf/recorder.o,$(notdir $(wildcard /usr/bin/clang-[1-9][0-9])))
+$(COMPILED): $(O)/compilers/%/bpf/recorder.o: $(wildcard bpf/*) Makefile
+	$(Q)$(MAKE) --no-print-directory O=$(O)/compilers/$* CLANG=$* $@
+compilers: $(COMPILED)
+
+# Other kernels than this machine's, in virtual machines; "make check" has one of them. KERNELS='6.1 newest' selects.
+KERNELS ?=
+check-kernels: $(O)/ebprof workloads compilers
+	$(Q)EBPROF_BUILD=$(abspath $(O)) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/kernels/matrix.py $(KERNELS)
 
 include tests/fuzz/fuzz.mk
 
@@ -200,4 +212,4 @@ bench: $(O)/ebprof workloads test-programs $(O)/tests/replay/exceptions $(B)/get
 	$(Q)for bench in $(BENCHES); do EBPROF_BUILD=$(abspath $(O)) PYTHONDONTWRITEBYTECODE=1 \
 		$(PYTHON) tests/bench/$$bench.py || exit 1; done
 
-.PHONY: unit-tests test-programs sanitizer-tests workloads check check-unit check-differential check-system bench print-folders
+.PHONY: unit-tests test-programs sanitizer-tests workloads check check-unit check-differential check-system check-kernels compilers bench print-folders

@@ -138,6 +138,19 @@ def bpf_ids(pid):
     return held
 
 
+def loads(path):
+    """Loads all programs of a BPF object and lets them go again; "" or the end of what the kernel objects to."""
+    tool = shutil.which("bpftool", path="/usr/sbin:" + os.environ.get("PATH", ""))
+    assert tool, "bpftool is missing: apt-get install bpftool"
+    folder = f"/sys/fs/bpf/ebprof-test-{os.getpid()}"
+    try:
+        done = subprocess.run([tool, "prog", "loadall", path, folder], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, errors="replace", timeout=SECONDS_LIMIT)
+        return "" if done.returncode == 0 else done.stdout[-2000:]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def clocks_of(pid):
     """How many perf events a process holds."""
     count = 0
