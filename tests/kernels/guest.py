@@ -27,6 +27,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "system"))
 import harness  # noqa: E402  (the path above is where it lives)
 
 ANSWERS = "/dev/ttyS1"
+FUNCTIONS = ("share_a", "share_b", "share_c")
 
 
 def answer(kind, **fields):
@@ -51,13 +52,21 @@ def compilers():
         answer("compiler", name=path.split(os.sep)[-3], ok=not said, said=said.strip()[-300:])
 
 
+def check_shares(name, truth, recording):
+    harness.assert_shares(recording, truth, FUNCTIONS)
+    complete = harness.complete_share(recording)
+    assert complete > 0.98, f"{name}: {complete:.4f} of the stacks are complete"
+    return f"{name} {recording.samples} samples, {complete * 100:.2f} % complete"
+
+
 def smoke():
+    """A command from its beginning, and a process that runs already (to which ebprof may take seconds to attach here)."""
     try:
-        truth, recording = harness.record_command("shares", 2, rate=499)
-        harness.assert_shares(recording, truth, ("share_a", "share_b", "share_c"))
-        complete = harness.complete_share(recording)
-        assert complete > 0.98, f"{complete:.4f} of the stacks are complete"
-        answer("smoke", ok=True, said=f"{recording.samples} samples, {complete * 100:.2f} % complete")
+        said = [check_shares("command", *harness.record_command("shares", 2, rate=499))]
+        with harness.started("shares", 120) as target:
+            recording = harness.record("-p", target.pid, "-d", 3, rate=499)
+        said.append(check_shares("attached", {"share_a": 50, "share_b": 30, "share_c": 20}, recording))
+        answer("smoke", ok=True, said="; ".join(said))
     except Exception as error:  # pylint: disable=broad-except
         traceback.print_exc()
         answer("smoke", ok=False, said=str(error)[:500])
