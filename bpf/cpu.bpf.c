@@ -79,8 +79,7 @@ static __always_inline int find_process(struct scratch *s, struct task_struct *t
 	struct process_entry fresh = {};
 	bool added = false;
 
-	if (!task_pid_here(BPF_CORE_READ(task, group_leader)))
-		fresh.first = FIRST_NOT_VISIBLE;
+	fresh.first = process_first(task);
 
 	if (process_add(&s->id, &fresh, &added))
 		return -1;
@@ -528,6 +527,8 @@ int ebprof_clock(struct bpf_perf_event_data *ctx)
 		outcome = COUNTER_filtered;
 	else
 		outcome = take_sample(ctx, task);
+	if (task->pid == 0 && ebprof_want_idle)
+		counter_add(COUNTER_idle_samples, 1);
 	counter_add(outcome, 1);
 	return 0;
 }

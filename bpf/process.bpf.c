@@ -143,6 +143,7 @@ int ebprof_exec(struct bpf_raw_tracepoint_args *ctx)
 	} else if (!bpf_map_lookup_elem(&ebprof_processes, &replaced)) {
 		return 0;
 	}
+	entry.first = process_first(task);
 	if (process_add(&id, &entry, &added) == 0)
 		process_announce(task, &id, &entry, &replaced, ORIGIN_EXEC);
 	return 0;

@@ -95,6 +95,12 @@ static __always_inline void process_announce(struct task_struct *task, const str
 		bpf_map_delete_elem(&ebprof_processes, id); /* the next sample announces it again */
 }
 
+/* Of an image without a run: whether the loader can look at it at all. */
+static __always_inline __u32 process_first(struct task_struct *task)
+{
+	return task_pid_here(BPF_CORE_READ(task, group_leader)) ? 0 : FIRST_NOT_VISIBLE;
+}
+
 /* Adds an image with a new slot and the mapping run given; *entry is what the map holds then. 0 = there. */
 static __always_inline int process_add(const struct process_id *id, struct process_entry *entry, bool *added)
 {

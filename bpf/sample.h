@@ -166,6 +166,7 @@ static inline __u64 frame_make_stop(enum stop stop, __u32 module)
 	COUNTER(snapshots, EVENT, "stacks copied for a second chance", "")                                             \
 	COUNTER(snapshots_failed, EVENT, "stacks that had no second chance: not in memory, or ring full", "")          \
 	COUNTER(snapshots_over_budget, EVENT, "stacks that had no second chance: too many at once", "")                \
+	COUNTER(idle_samples, EVENT, "samples of idle CPUs", "")                                                       \
 	COUNTER(process_events, EVENT, "process events", "")                                                           \
 	COUNTER(capture_failed, EVENT, "captures that did not fit the ring", "raise --ring")
 

@@ -152,7 +152,7 @@ static void add_module(struct modules *modules, const char *folder, const char *
 	_cleanup_free_ char *path = memory_format("%s/%s", folder, name);
 	bool added;
 
-	if (modules_add_path(modules, path, &added) != expected || !added) {
+	if (modules_add_path(modules, path, false, &added) != expected || !added) {
 		fprintf(stderr, "%s: not added as module %u\n", path, expected);
 		exit(1);
 	}

@@ -52,7 +52,7 @@ static int start(void **state)
 
 	(void)state;
 	modules_init(&modules, reader_create(NULL), 64);
-	own = modules_add_path(&modules, "/proc/self/exe", &added);
+	own = modules_add_path(&modules, "/proc/self/exe", false, &added);
 	if (own == NO_MODULE || modules.list.data[own].info.nr_segments != 1)
 		return -1;
 	const struct object_info *info = &modules.list.data[own].info;

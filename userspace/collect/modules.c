@@ -100,8 +100,13 @@ static int open_by_path(const struct module_source *source, struct reader *reade
 	struct object_info info;
 	struct statx status;
 
-	if (fd < 0)
+	/* The path was a process's that may have had another root: nothing is read for it that is not for everybody. */
+	if (fd < 0) {
 		fd = reader_open(reader, source->path);
+		if (fd >= 0 && (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MODE, &status) ||
+				!(status.stx_mode & S_IROTH)))
+			return -EACCES;
+	}
 	if (fd < 0)
 		return fd;
 	if (!source->build_id_size)
@@ -285,7 +290,7 @@ static int path_of_handle(int fd, char ret[PATH_BYTES])
 	return 0;
 }
 
-uint32_t modules_add_path(struct modules *modules, const char *path, bool *added)
+uint32_t modules_add_path(struct modules *modules, const char *path, bool for_caller, bool *added)
 {
 	char full[PATH_BYTES];
 	struct module_source source = {.path = full};
@@ -294,7 +299,8 @@ uint32_t modules_add_path(struct modules *modules, const char *path, bool *added
 	*added = false;
 	if (modules->list.nr >= modules->max)
 		return NO_MODULE;
-	_cleanup_close_ int handle = reader_open(modules->reader, path);
+	_cleanup_close_ int handle =
+		for_caller ? reader_open_for_caller(modules->reader, path) : reader_open(modules->reader, path);
 
 	if (handle < 0 || path_of_handle(handle, full))
 		return NO_MODULE;

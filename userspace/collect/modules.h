@@ -74,9 +74,9 @@ uint32_t modules_find(struct modules *modules, const struct module_source *sourc
 
 /*
  * The module of a file that will probably be mapped soon, by a path of ours; NO_MODULE when it can't be read. Nothing
- * is counted.
+ * is counted. for_caller: nor when who called sudo may not read it.
  */
-uint32_t modules_add_path(struct modules *modules, const char *path, bool *added);
+uint32_t modules_add_path(struct modules *modules, const char *path, bool for_caller, bool *added);
 
 /*
  * Where in the module a mapping of file_offset begins, as a module offset; false when no executable segment of the file

@@ -23,8 +23,11 @@ struct preparation {
 	VECTOR(uint32_t) found;      /* modules */
 };
 
-/* Asks for the table of a file that will be mapped; the module, NO_MODULE when there is no such file. */
-static uint32_t prepare_file(struct preparation *preparation, const char *path)
+/*
+ * Asks for the table of a file that will be mapped; the module, NO_MODULE when there is no such file. on_word: it is a
+ * file of the command's that says so, which may say anything: it must not have files read that the caller could not.
+ */
+static uint32_t prepare_file(struct preparation *preparation, const char *path, bool on_word)
 {
 	bool added;
 	size_t nr_lost;
@@ -32,7 +35,7 @@ static uint32_t prepare_file(struct preparation *preparation, const char *path)
 	reader_failures(preparation->modules->reader, &nr_lost);
 	if (nr_lost >= LOST_MAX)
 		return NO_MODULE;
-	uint32_t id = modules_add_path(preparation->modules, path, &added);
+	uint32_t id = modules_add_path(preparation->modules, path, on_word, &added);
 
 	/* A script has no table, and is not mapped either. */
 	if (id != NO_MODULE && added && preparation->modules->list.data[id].is_elf) {
@@ -101,7 +104,7 @@ static bool prepare_in(struct preparation *preparation, const char *folder, size
 		return false;
 	int size = snprintf(path, sizeof(path), "%.*s%.*s/%s", own, origin, (int)length, folder, name);
 
-	return size < (int)sizeof(path) && prepare_file(preparation, path) != NO_MODULE;
+	return size < (int)sizeof(path) && prepare_file(preparation, path, true) != NO_MODULE;
 }
 
 static bool prepare_in_path(struct preparation *preparation, const char *path, const char *origin, const char *name)
@@ -146,7 +149,7 @@ static void prepare_needed(struct preparation *preparation, uint32_t user, uint3
 		if (preparation->names.texts.nr == nr_names || nr_names >= LIBRARIES_MAX)
 			continue;
 		if (name[0] == '/')
-			prepare_file(preparation, name);
+			prepare_file(preparation, name, true);
 		else if (!strchr(name, '/'))
 			prepare_library(preparation, user, executable, name);
 	}
@@ -159,7 +162,7 @@ static void prepare_dynamic(struct preparation *preparation, uint32_t executable
 	memcpy(interpreter, module_of(preparation, executable)->info.interpreter, sizeof(interpreter));
 	if (!interpreter[0])
 		return;
-	prepare_file(preparation, interpreter);
+	prepare_file(preparation, interpreter, true);
 	note_own_folder(preparation);
 	for (size_t i = 0; i < preparation->found.nr; i++)
 		prepare_needed(preparation, preparation->found.data[i], executable);
@@ -171,13 +174,13 @@ void prepare_executable(struct modules *modules, struct tables *tables, const ch
 	char interpreter[256];
 
 	strings_init(&preparation.names);
-	uint32_t id = prepare_file(&preparation, path);
+	uint32_t id = prepare_file(&preparation, path, false);
 
 	for (int i = 0;
 	     i < SCRIPTS_MAX && id != NO_MODULE &&
 	     script_interpreter(modules->reader, module_of(&preparation, id), interpreter, sizeof(interpreter));
 	     i++)
-		id = prepare_file(&preparation, interpreter);
+		id = prepare_file(&preparation, interpreter, true);
 	if (id != NO_MODULE)
 		prepare_dynamic(&preparation, id);
 	strings_deinit(&preparation.names);

@@ -350,13 +350,17 @@ static void inherit(struct processes *processes, struct process *process, const 
 		process->generation = record->entry.generation;
 		process->known_ns = record->entry.known_ns;
 	}
-	if (parent) {
+	/* What was read of the parent after the fork isn't the child's. */
+	bool is_of_later = parent && parent->read_ns > record->time_ns;
+
+	if (parent)
 		process->doubtful = parent->doubtful;
+	if (parent && !is_of_later) {
 		process->known_ns = parent->known_ns;
 		process->read_ns = parent->read_ns;
 	}
 	/* The parent may have mapped something between the kernel's copy and now, or had no table itself. */
-	if (!parent || parent->stale)
+	if (!parent || parent->stale || is_of_later)
 		mark(processes, process, true);
 	if (process->run == NO_RUN || !parent || parent->run != process->run || parent->unpublished)
 		mark(processes, process, false);
@@ -496,6 +500,9 @@ const struct process *processes_find_replaced(const struct processes *processes,
 	const struct process *process = &processes->list.data[state->image];
 	size_t at = mappings_behind(&process->mappings, record->mmap.start);
 
+	/* What was read from /proc after this is newer, and the record is of no use. */
+	if (record->time_ns < process->read_ns)
+		return NULL;
 	return at < process->mappings.list.nr && process->mappings.list.data[at].start < record->mmap.end ? process
 													  : NULL;
 }
@@ -539,7 +546,9 @@ static void handle_fork(struct processes *processes, const struct sideband_recor
 	} else if (parent) {
 		const struct process *process = &processes->list.data[parent->image];
 
-		mappings = process->stale || process->doubtful ? NULL : &process->mappings;
+		mappings = process->stale || process->doubtful || process->read_ns > record->time_ns
+				   ? NULL
+				   : &process->mappings;
 	}
 	if (!mappings)
 		return;

@@ -109,7 +109,8 @@ static struct cpu_balance balance_cpu(const struct cpu_counters *counters, uint3
 	else
 		balance.expected = counters->runs;
 	uint64_t missing = balance.expected > balance.runs ? balance.expected - balance.runs : 0;
-	uint64_t idle = period_ns ? idle_ns / period_ns : 0, ticked = counters->value[COUNTER_idle];
+	uint64_t idle = period_ns ? idle_ns / period_ns : 0;
+	uint64_t ticked = counters->value[COUNTER_idle] + counters->value[COUNTER_idle_samples];
 
 	idle = idle > ticked ? idle - ticked : 0;
 	balance.idle_skipped = idle < missing ? idle : missing;
@@ -126,6 +127,12 @@ static void make_balances(const struct report_input *input, const struct cpu_cou
 		if (!cpus[cpu].runs)
 			continue;
 		uint64_t idle_ns = cpu < input->nr_idle ? input->idle_ns[cpu] : 0;
+		/* Of what lies before the first tick and behind the last one, all may have been idle. */
+		uint64_t run_ns = input->stopped_ns - input->started_ns,
+			 ticks_ns = cpus[cpu].last_ns - cpus[cpu].first_ns;
+		uint64_t outside_ns = run_ns > ticks_ns ? run_ns - ticks_ns : 0;
+
+		idle_ns = idle_ns > outside_ns ? idle_ns - outside_ns : 0;
 		struct cpu_balance balance = balance_cpu(&cpus[cpu], (uint32_t)cpu, input->period_ns, idle_ns);
 
 		*vector_push(&list) = balance;
@@ -263,7 +270,8 @@ int report_make(const struct report_input *input, struct run_report *ret)
 	ret->period_ns = input->period_ns;
 	ret->rate_hz = input->rate_hz;
 	ret->samples = totals[COUNTER_samples];
-	ret->lost = sum_losses(totals) + input->naming.nr_stack_lost;
+	ret->lost = sum_losses(totals) + input->naming.nr_stack_lost +
+		    (input->second_chance ? input->second_chance->nr_broken : 0);
 	ret->complete = totals[COUNTER_user_complete];
 	ret->ended = totals[COUNTER_user_ended];
 	ret->incomplete = sum_incomplete(totals);

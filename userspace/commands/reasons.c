@@ -18,8 +18,8 @@
 
 /* Counters of ordinary work. */
 static const char *const neutral[] = {
-	"user_complete", "user_ended",	"user_absent",	  "user_frames", "fp_frames",
-	"fp_stacks",	 "stacks_sent", "process_events", "rescans",	 "files_no_unwind",
+	"idle_samples", "user_complete", "user_ended",     "user_absent", "user_frames",     "fp_frames",
+	"fp_stacks",    "stacks_sent",   "process_events", "rescans",     "files_no_unwind",
 };
 
 struct ranked_reason {

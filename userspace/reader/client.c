@@ -303,7 +303,7 @@ static int receive_end(struct client *client, const struct call *call, void *ret
 	return part.error ? 0 : receive(client, call, ret, size_bytes);
 }
 
-int client_open(struct client *client, const char *path)
+int client_open(struct client *client, const char *path, bool for_caller)
 {
 	const struct reader_file file = {.fd = -1, .path = path};
 	struct call call = {.file = &file, .wanted = "the file"};
@@ -315,7 +315,7 @@ int client_open(struct client *client, const char *path)
 	int error = begin(client, &call, true);
 
 	if (!error)
-		error = send_path(client, &call, OPENER_HANDLE, -1);
+		error = send_path(client, &call, for_caller ? OPENER_CALLER : OPENER_HANDLE, -1);
 	if (!error)
 		error = wire_receive_with_fd(client->child.opener_socket, &reply, sizeof(reply), &fd, &call.wait);
 	if (!error && !reply.error && fd < 0)

@@ -22,7 +22,7 @@ void client_cancel(struct client *client);
 /* No more questions: the process begins to end. */
 void client_release(struct client *client);
 
-int client_open(struct client *client, const char *path);
+int client_open(struct client *client, const char *path, bool for_caller);
 int client_info(struct client *client, const struct reader_file *file, struct object_info *ret);
 int client_table(struct client *client, const struct reader_file *file, enum table_effort effort,
 		 struct unwind_table **ret);

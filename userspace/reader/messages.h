@@ -111,6 +111,7 @@ struct told_status {
 
 enum opener_kind {
 	OPENER_FILE,   /* open the file of the handle that comes along, and give it to the reader */
+	OPENER_CALLER, /* as OPENER_HANDLE, if who called sudo may read the file */
 	OPENER_HANDLE, /* open a handle of the regular file at the path, and give it back: an opener_reply */
 };
 

@@ -41,8 +41,10 @@ struct opener {
 	char path[PATH_BYTES_MAX]; /* of the question at hand */
 	struct debug_paths paths;
 	uint32_t nr_related;
-	uid_t own_uid, related_uid; /* whose rights are used, for the agent's files and for the reader's */
-	gid_t own_gid, related_gid;
+	/* Whose rights are used: for the agent's files, for what it looks for on a file's word, and for the reader's.
+	 */
+	uid_t own_uid, caller_uid, related_uid;
+	gid_t own_gid, caller_gid, related_gid;
 };
 
 int opener_open_path(const char *path)
@@ -87,6 +89,34 @@ static int give_reader(const struct opener *opener, int file)
 	return error ? error : wire_send(opener->reader, &reply, sizeof(reply), &patient);
 }
 
+/* The file system's idea of who we are; giving up root's takes its capabilities for files along. */
+static void use_rights(uid_t uid, gid_t gid)
+{
+	setfsgid(gid);
+	setfsuid(uid);
+}
+
+/*
+ * A handle of a file that the caller may read. A handle alone asks for no right to read, so the file is opened as well;
+ * who exchanges it between the two gains nothing.
+ */
+static int open_for_caller(const struct opener *opener, const char *path)
+{
+	struct stat named = {0}, opened = {0};
+
+	use_rights(opener->caller_uid, opener->caller_gid);
+	_cleanup_close_ int handle = opener_open_path(path);
+	_cleanup_close_ int file = handle < 0 ? handle : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int error = handle < 0 ? handle : file < 0 ? -errno : 0;
+
+	use_rights(opener->own_uid, opener->own_gid);
+	if (!error && (fstat(handle, &named) || fstat(file, &opened)))
+		error = -errno;
+	if (!error && (named.st_dev != opened.st_dev || named.st_ino != opened.st_ino))
+		error = -ESTALE;
+	return error ? error : steal_fd(handle);
+}
+
 static int serve_agent(struct opener *opener)
 {
 	struct opener_request request;
@@ -110,7 +140,8 @@ static int serve_agent(struct opener *opener)
 		opener->nr_related = 0;
 		return give_reader(opener, handle < 0 ? -EBADF : opener_open_handle(handle));
 	}
-	_cleanup_close_ int opened = opener_open_path(path);
+	_cleanup_close_ int opened =
+		request.kind == OPENER_CALLER ? open_for_caller(opener, path) : opener_open_path(path);
 	struct opener_reply reply = {.error = opened < 0 ? opened : 0};
 
 	return wire_send_with_fd(opener->agent, &reply, sizeof(reply), opened < 0 ? -1 : opened, &patient);
@@ -132,18 +163,14 @@ static void find_rights(struct opener *opener)
 
 	opener->own_uid = geteuid();
 	opener->own_gid = getegid();
+	/* Without sudo a command runs with the same rights, and could read all of this itself. */
+	opener->caller_uid = is_root ? caller_id("SUDO_UID", opener->own_uid) : opener->own_uid;
+	opener->caller_gid = is_root ? caller_id("SUDO_GID", opener->own_gid) : opener->own_gid;
 	opener->related_uid = is_root ? caller_id("SUDO_UID", NOBODY) : opener->own_uid;
 	opener->related_gid = is_root ? caller_id("SUDO_GID", NOBODY) : opener->own_gid;
 	/* Root needs no groups to open files, and nobody is to have them. */
 	if (is_root)
 		(void)!setgroups(0, NULL);
-}
-
-/* The file system's idea of who we are; giving up root's takes its capabilities for files along. */
-static void use_rights(uid_t uid, gid_t gid)
-{
-	setfsgid(gid);
-	setfsuid(uid);
 }
 
 static int open_related(struct opener *opener, const struct related_file *file)

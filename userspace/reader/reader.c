@@ -70,7 +70,12 @@ const struct reader_failure *reader_failures(const struct reader *reader, size_t
 
 int reader_open(struct reader *reader, const char *path)
 {
-	return reader->client ? client_open(reader->client, path) : opener_open_path(path);
+	return reader->client ? client_open(reader->client, path, false) : opener_open_path(path);
+}
+
+int reader_open_for_caller(struct reader *reader, const char *path)
+{
+	return reader->client ? client_open(reader->client, path, true) : opener_open_path(path);
 }
 
 int reader_describe(struct reader *reader, const struct reader_file *file, struct object_info *ret)

@@ -58,6 +58,11 @@ const struct reader_failure *reader_failures(const struct reader *reader, size_t
  * it waits for the file's owner. -EINVAL: something else stands there.
  */
 int reader_open(struct reader *reader, const char *path);
+/*
+ * The same, if who called sudo may read the file: for paths that a file of the caller's names. -EACCES and others. In
+ * process, where nothing is kept from a file anyway, as reader_open.
+ */
+int reader_open_for_caller(struct reader *reader, const char *path);
 
 /*
  * What all questions below may return besides: -EACCES and others of open(); those of reader_lost(); -ECANCELED.
