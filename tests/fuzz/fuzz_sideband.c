@@ -51,6 +51,11 @@ static void check_record(const struct sideband_record *record, const char *data,
 	case SIDEBAND_LOST:
 		CHECK(!record->pid && !record->tid);
 		break;
+	case SIDEBAND_CGROUP:
+		text = record->cgroup.path;
+		break;
+	case SIDEBAND_FORK:
+	case SIDEBAND_EXIT:
 	case SIDEBAND_THROTTLE:
 		break;
 	}
