@@ -58,7 +58,6 @@ def test_while_a_command_runs():
         assert target.process.poll() is None, "only the command's end is awaited"
     comms = {comm_of(sample) for sample in recording.profile.samples}
     assert {"shares", "threads"} <= comms
-    assert 0.3 < recording.stats["seconds"] < 3
 
 
 def test_by_name():
